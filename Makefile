@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# guardd: `make help` lists the targets.  Rooms are built by wildcard: a new .c needs no line here.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= cc
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifdef ASAN
+BUILD := build-asan
+SANITIZE := -fsanitize=address,undefined -fno-omit-frame-pointer
+endif
+
+PKGS      := glib-2.0 gio-2.0 gio-unix-2.0 json-c libvirt libvirt-qemu libnbd sqlite3 libcrypto libxml-2.0
+PKGCFLAGS  = $(shell pkg-config --cflags $(PKGS))
+PKGLIBS    = $(shell pkg-config --libs $(PKGS))
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+        -Wno-unused-parameter -Wno-missing-field-initializers
+HARD := -fstack-protector-strong -fPIC -D_FORTIFY_SOURCE=2 -fvisibility=hidden
+CPPFLAGS += -D_GNU_SOURCE -DGUARDD_VERSION='"$(VERSION)"' -DGUARDD_PLUGIN_DIR='"$(PREFIX)/lib/guardd/plugins"' \
+            -DG_LOG_USE_STRUCTURED -Iinclude -I. -isystem /usr/include $(PKGCFLAGS)
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARD) $(SANITIZE)
+ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -Wl,--as-needed
+
+ROOMS     := base qmp guardd guardsh
+objects    = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+BASE_O    := $(call objects,base)
+QMP_O     := $(call objects,qmp)
+GUARDD_O  := $(filter-out $(BUILD)/guardd/main.o,$(call objects,guardd))
+GUARDSH_O := $(call objects,guardsh)
+STORAGE   := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/storage/*/plugin.c))))
+PLUGINS   := $(patsubst %,$(BUILD)/plugins/storage-%.so,$(STORAGE))
+UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
+HELPERS   := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,$(wildcard tests/lib/*.c))
+FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
+BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+
+.PHONY: all help deps check unit bench demo lint fuzz attacks soak install clean format
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/guardd $(BUILD)/guardsh $(PLUGINS)
+
+help:
+	@echo 'make             build into build/'
+	@echo 'make deps        install the Debian packages that building and testing need (as root)'
+	@echo 'make demo        three real guests wiped and restored before your eyes'
+	@echo 'make check       every test; ends with "N passed, N failed"'
+	@echo 'make unit        the tests that need no QEMU'
+	@echo 'make bench       figures beside the peers, in the same run'
+	@echo 'make fuzz        fuzz the parsers (SECONDS_EACH=600)'
+	@echo 'make lint        format, static analysis, house rules'
+	@echo 'make install     into $$(DESTDIR)$$(PREFIX)'
+
+deps:
+	@packaging/deps
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libbase.a: $(BASE_O)
+$(BUILD)/libqmp.a: $(QMP_O)
+$(BUILD)/libguardd.a: $(GUARDD_O)
+$(BUILD)/%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+LIBS := $(BUILD)/libguardd.a $(BUILD)/libqmp.a $(BUILD)/libbase.a
+
+$(BUILD)/guardd: $(BUILD)/guardd/main.o $(LIBS)
+	$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS)
+
+$(BUILD)/guardsh: $(GUARDSH_O) $(BUILD)/libqmp.a $(BUILD)/libbase.a
+	$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -lreadline
+
+define storage_plugin
+$(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/plugin.map
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) $$(PKGLIBS)
+endef
+$(foreach p,$(STORAGE),$(eval $(call storage_plugin,$(p))))
+
+$(BUILD)/tests/%: tests/%.c $(LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(PKGLIBS)
+
+# libFuzzer needs clang and objects of its own
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKGLIBS)
+
+tests-built: all $(UNIT) $(HELPERS)
+.PHONY: tests-built
+
+unit: tests-built
+	@BUILD=$(BUILD) tests/run unit
+
+check: deps
+	@$(MAKE) --no-print-directory -j2 tests-built
+	@BUILD=$(BUILD) tests/run
+
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	@BUILD=$(BUILD) tests/demo/demo
+
+bench: deps
+	@$(MAKE) --no-print-directory -j2 all $(HELPERS) $(BENCHES)
+	@BUILD=$(BUILD) tests/bench/bench
+
+SECONDS_EACH ?= 600
+fuzz: deps
+	@$(MAKE) --no-print-directory -j2 $(FUZZERS)
+	@BUILD=$(BUILD) tests/fuzz/run $(SECONDS_EACH)
+
+lint: deps
+	@$(MAKE) --no-print-directory -f tests/lint.mk
+
+format:
+	clang-format -i $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
+
+install: all
+	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) VERSION=$(VERSION) packaging/install
+
+clean:
+	rm -rf build build-asan
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

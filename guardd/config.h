@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * config.h: guardd.conf as values.  Key-file form; see guardd.conf(5).
+ *
+ * Every error reads FILE:LINE: what is wrong, and what is accepted.  Unknown
+ * sections and keys are errors.
+ */
+#pragma once
+
+#include "retention.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+typedef enum { ENGINE_AUTO, ENGINE_QMP } EngineChoice;
+
+typedef struct {
+  char *name;
+  char *path;
+} ConfigPool;
+
+typedef struct {
+  char *name;
+  guint64 interval_us; /* >= 1 s */
+  Retention *keep;
+  char *pool; /* name of a [pool] */
+  EngineChoice engine;
+} ConfigPolicy;
+
+typedef struct {
+  char *glob;        /* of domain names, fnmatch(3) */
+  char *policy;      /* name of a [policy]; "none": do not protect */
+  char **skip_disks; /* targets not to capture; NULL-terminated, may be NULL */
+} ConfigProtect;
+
+typedef struct {
+  char *uri;                  /* libvirt; default qemu:///system */
+  char *run_dir;              /* sockets; default /run/guardd */
+  char *state_dir;            /* catalog, journals; default /var/lib/guardd */
+  char *plugin_dir;           /* default as built */
+  char *scratch_dir;          /* for long captures (O_TMPFILE); NULL: memory only */
+  guint64 scratch_memory;     /* bytes of memory one capture may use for old data; default 512 MiB */
+  guint64 scratch_disk;       /* bytes in scratch_dir, per capture; default 16 GiB */
+  guint parallel;             /* captures at a time; default 4 */
+  guint64 capture_timeout_us; /* without progress; default 60 s */
+  char *control_group;        /* group that may use the read-only socket; NULL: root alone */
+  GPtrArray *pools;           /* ConfigPool */
+  GPtrArray *policies;        /* ConfigPolicy */
+  GPtrArray *protects;        /* ConfigProtect, in the file's order: the first match decides */
+} Config;
+
+Config *config_load (const char *path, GError **error);
+Config *config_parse (const char *name, const char *text, GError **error); /* name: for messages */
+void config_free (Config *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Config, config_free)
+const ConfigPolicy *config_policy (const Config *config, const char *name);
+const ConfigPool *config_pool (const Config *config, const char *name);
+/* The first section whose glob matches; NULL: not protected. */
+const ConfigProtect *config_protect (const Config *config, const char *domain_name);

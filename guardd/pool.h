@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pool.h: a directory of snapshots that no guest and no QEMU can reach.
+ *
+ * The pool owns names, numbers, manifests, states, the history, and the rule
+ * that only whole snapshots are listed.  Images are the storage plugin's.
+ *
+ * Threads: every function may be called from any thread; none calls back.
+ * Functions marked [slow] do I/O in proportion to data and belong on a worker.
+ * Nothing here waits for maintenance: a draft can be written and committed, and
+ * an image opened, while a merge is being prepared.
+ */
+#pragma once
+
+#include "manifest.h"
+#include "retention.h"
+#include "storage.h"
+
+#define POOL_ERROR (pool_error_quark ())
+GQuark pool_error_quark (void);
+typedef enum {
+  POOL_ERROR_NOT_FOUND, /* no such domain or snapshot */
+  POOL_ERROR_BUSY,      /* held, newest, evidence, or in use */
+  POOL_ERROR_FULL,      /* would not fit */
+  POOL_ERROR_DAMAGED,   /* a file does not say what it must; the message names it */
+  POOL_ERROR_FAILED,
+} PoolErrorCode;
+
+typedef struct Pool Pool;
+typedef struct PoolDraft PoolDraft;
+
+typedef struct {
+  Manifest *manifest;
+  SnapshotState *state;
+} Snapshot;
+Snapshot *snapshot_copy (const Snapshot *snapshot);
+void snapshot_free (Snapshot *snapshot);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Snapshot, snapshot_free)
+
+/* --- making and opening --- */
+/* Makes an empty pool in a new or empty directory (0700).  size > 0: inside a filesystem image
+ * `path`.img of that many bytes (XFS with reflinks), mounted at path.  [slow] */
+bool pool_create (const char *path, guint64 size, GError **error);
+
+/* Opens a pool: locks it against a second daemon (POOL_ERROR_BUSY), finishes or undoes what a crash left,
+ * loads the list through the catalog (`catalog_path`; rebuilt from the manifests where it differs).
+ * A snapshot that cannot be loaded is left out of the list, never removed, and reported by pool_problems().
+ * If `path` is not mounted although `path`.img exists, it is mounted first.  [slow] */
+Pool *pool_open (const char *name, const char *path, const char *plugin_dir, const char *catalog_path,
+                 GError **error);
+void pool_close (Pool *pool);
+const char *pool_name (const Pool *pool);
+const char *pool_path (const Pool *pool);
+const char *pool_id (const Pool *pool); /* UUID, from pool.json */
+char **pool_problems (Pool *pool);      /* sentences; NULL-terminated */
+
+typedef struct {
+  guint64 size_bytes, free_bytes; /* of the filesystem */
+  guint64 domains, snapshots;
+  guint64 stored_bytes; /* sum over snapshots */
+  bool reflinks;
+} PoolInfo;
+bool pool_info (Pool *pool, PoolInfo *info, GError **error);
+
+/* Throws the catalog away and rebuilds it from the manifests. *found: snapshots listed now.  [slow] */
+bool pool_scan (Pool *pool, guint64 *found, GError **error);
+
+/* --- looking --- */
+/* UUIDs of all domains with a snapshot; NULL-terminated, g_strfreev(). */
+char **pool_domains (Pool *pool);
+/* The UUID for a UUID or a (last known) name; NULL: unknown. */
+char *pool_find_domain (Pool *pool, const char *name_or_uuid);
+/* Copies, oldest first; empty for an unknown domain.  Elements: Snapshot. */
+GPtrArray *pool_snapshots (Pool *pool, const char *domain_uuid);
+/* What was the newest; NULL: none. */
+Snapshot *pool_latest (Pool *pool, const char *domain_uuid);
+/* A snapshot by number, "latest", "last-good" (the newest one that is neither evidence nor judged
+ * warn or critical), an ISO 8601 time (the newest not later), or an age ("-15min": the newest at least that
+ * old).  now_us: for ages. */
+Snapshot *pool_resolve (Pool *pool, const char *domain_uuid, const char *which, gint64 now_us,
+                        GError **error);
+/* Content of a small file of a snapshot ("domain.xml", "nvram"); NULL with POOL_ERROR_NOT_FOUND when it has
+ * none. */
+GBytes *pool_snapshot_file (Pool *pool, const char *domain_uuid, guint64 number, const char *name,
+                            GError **error);
+StorageReader *pool_image_open (Pool *pool, const char *domain_uuid, guint64 number, const char *target,
+                                GError **error);
+
+/* --- taking a snapshot --- */
+/* Allocates the number and a directory aside.  domain_uuid must be a UUID.  need_bytes: what it is
+ * expected to store; refused with POOL_ERROR_FULL if it would leave less than the reserve (1/64 of the pool,
+ * at least 64 MiB) free. */
+PoolDraft *pool_draft_new (Pool *pool, const char *domain_uuid, guint64 need_bytes, GError **error);
+guint64 pool_draft_number (const PoolDraft *draft);
+/* Starts a disk's image.  parent: number of the sealed snapshot it is based on, 0: a baseline. */
+StorageWriter *pool_draft_image (PoolDraft *draft, const char *target, guint64 parent, guint64 size,
+                                 GError **error);
+/* Adds a small file; name [a-z.-]+, at most 16 MiB. */
+bool pool_draft_file (PoolDraft *draft, const char *name, GBytes *content, GError **error);
+/* Makes everything durable and listed.  All writers must be sealed; manifest->number is set by the pool and
+ * checked against the draft.  The draft is gone, also on failure. state NULL: none. */
+bool pool_draft_commit (PoolDraft *draft, Manifest *manifest, const SnapshotState *state, GError **error);
+/* Removes every trace; NULL is fine. */
+void pool_draft_abort (PoolDraft *draft);
+
+/* --- what becomes of a snapshot --- */
+/* Replaces state.json; the history says so. */
+bool pool_set_state (Pool *pool, const char *domain_uuid, guint64 number, const SnapshotState *state,
+                     GError **error);
+
+/* Removes snapshots and keeps every image's depth bounded; numbers may be NULL/0 for upkeep alone.  The
+ * newest, held and evidence ones are refused (POOL_ERROR_BUSY, nothing is removed) unless force (never the
+ * newest).  One maintenance at a time per pool; others wait.  [slow] */
+bool pool_delete (Pool *pool, const char *domain_uuid, const guint64 *numbers, size_t n, bool force,
+                  GCancellable *cancellable, GError **error);
+/* Applies a retention to one domain; *removed set on success.  [slow] */
+bool pool_prune (Pool *pool, const char *domain_uuid, const Retention *retention, gint64 now_us,
+                 guint64 *removed, GCancellable *cancellable, GError **error);
+/* Checks one snapshot (images, manifest, its place in the history); the error names the file.  deep: its
+ * parents' images too, that is all that is needed to restore it.  [slow] */
+bool pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, StorageProgress progress,
+                  void *opaque, GCancellable *cancellable, GError **error);
+/* Checks the hash chain of a domain's history. */
+bool pool_verify_history (Pool *pool, const char *domain_uuid, GError **error);

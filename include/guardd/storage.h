@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guardd/storage.h: the contract of a storage plugin.
+ *
+ * A storage plugin keeps disk images: the content of one disk of one guest at
+ * one instant.  guardd's core keeps everything else (which snapshots there are,
+ * what they are, who may delete them).  An image is named by the directory of
+ * its snapshot, relative to the pool ("<domain uuid>/00000042"), and the disk's
+ * target name in the guest ("vda").
+ *
+ * Blocks are GUARDD_BLOCK_SIZE bytes; block n covers the bytes from
+ * n * GUARDD_BLOCK_SIZE.  The last block of a disk whose size is no multiple of
+ * it is padded with zero bytes, for content and hash alike.
+ *
+ * Concurrency: guardd calls different writers and readers of one instance from
+ * different threads at the same time; one writer or reader from one thread at a
+ * time.  For one domain, maintain_prepare, maintain_commit and recover run one
+ * at a time, and no image_open of that domain runs during maintain_commit,
+ * image_remove or recover.  Readers opened before stay valid and unchanged
+ * until image_release, whatever maintenance does meanwhile.
+ */
+#ifndef GUARDD_STORAGE_H
+#define GUARDD_STORAGE_H
+
+#include <guardd/plugin.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define GUARDD_BLOCK_SIZE 65536u
+#define GUARDD_HASH_SIZE 32u /* SHA-256 */
+
+enum guardd_block_kind {
+  GUARDD_BLOCK_ZERO = 0, /* reads as zero bytes; nothing stored */
+  GUARDD_BLOCK_DATA = 1, /* stored; hash is valid */
+};
+
+struct guardd_block {
+  uint64_t number;
+  enum guardd_block_kind kind;
+  uint8_t hash[GUARDD_HASH_SIZE]; /* SHA-256 of the padded block; zero for GUARDD_BLOCK_ZERO */
+};
+
+/* What to create.  With parent NULL the image stands alone (a baseline: every
+ * block not written is zero); else blocks not written are the parent's. */
+struct guardd_image_spec {
+  uint32_t size_of;      /* sizeof (struct guardd_image_spec) */
+  const char *directory; /* where to write: an existing directory, relative to the pool */
+  const char *name;   /* the name `directory` will have once the core has renamed it, relative to the pool */
+  const char *disk;   /* "vda"; [A-Za-z0-9_-] only */
+  const char *parent; /* directory of the parent's snapshot, same domain; NULL: baseline */
+  uint64_t size;      /* bytes; >= the parent's */
+};
+
+/* What an image became. */
+struct guardd_image_info {
+  uint32_t size_of;
+  uint64_t stored_bytes;   /* bytes of data blocks stored for this image alone */
+  uint64_t changed_blocks; /* blocks written or zeroed over the parent (or the baseline) */
+  uint64_t depth;          /* images to open to read this one, 1 for one that stands alone */
+  uint8_t
+      index_hash[GUARDD_HASH_SIZE]; /* SHA-256 over everything that tells what the image's own blocks are */
+};
+
+/* One snapshot directory of a domain, for maintenance; oldest first. */
+struct guardd_member {
+  const char *directory;    /* relative to the pool */
+  const char *const *disks; /* NULL-terminated */
+  int remove;               /* nonzero: its images are to go */
+};
+
+/* An image that stays, whose own blocks (hence hash) maintenance changed. */
+struct guardd_change {
+  char directory[96];
+  char disk[32];
+  char action[16]; /* "merge", "fold" or "consolidate" */
+  struct guardd_image_info info;
+};
+
+struct guardd_storage_ops {
+  uint32_t size; /* sizeof (struct guardd_storage_ops) */
+
+  /* Open the pool directory `path` (absolute).  *instance is set on success. */
+  int (*open) (const struct guardd_call *call, const char *path, const struct guardd_param *params,
+               size_t n_params, void **instance);
+  void (*close) (void *instance);
+
+  /* --- writing one image, any order of blocks, each block at most once --- */
+  int (*image_create) (void *instance, const struct guardd_call *call, const struct guardd_image_spec *spec,
+                       void **writer);
+  /* data: GUARDD_BLOCK_SIZE bytes, aligned to 4096; hash: its SHA-256. */
+  int (*image_write) (void *writer, const struct guardd_call *call, uint64_t block, const void *data,
+                      const uint8_t *hash);
+  int (*image_zero) (void *writer, const struct guardd_call *call, uint64_t first, uint64_t count);
+  /* Makes the image durable, immutable and readable; the writer is gone, also on failure. */
+  int (*image_seal) (void *writer, const struct guardd_call *call, struct guardd_image_info *info);
+  /* Throws everything written away; the writer is gone. */
+  void (*image_abort) (void *writer);
+
+  /* --- reading --- */
+  int (*image_open) (void *instance, const struct guardd_call *call, const char *directory, const char *disk,
+                     void **reader);
+  void (*image_release) (void *reader);
+  uint64_t (*image_size) (void *reader); /* bytes */
+  /* len bytes from offset; offset + len <= size. No alignment asked. */
+  int (*image_read) (void *reader, const struct guardd_call *call, uint64_t offset, void *data, size_t len);
+  /* What blocks first … first + count - 1 are, as seen through all parents. */
+  int (*image_blocks) (void *reader, const struct guardd_call *call, uint64_t first, uint64_t count,
+                       struct guardd_block *blocks);
+  /* The next run of blocks that are not zero at or after `from`: *first and
+   * *count (>= 1).  *count = 0: none left.  Lets sparse images be walked fast. */
+  int (*image_next_data) (void *reader, const struct guardd_call *call, uint64_t from, uint64_t *first,
+                          uint64_t *count);
+  /* Calls back, ascending, for every block whose content differs between two
+   * readers of the same domain and disk; block as it is in `to`. Cost follows what changed between
+   * them, not the disk's size, where both stand in one line of descent.  A nonzero result of the
+   * callback stops and is returned. */
+  int (*image_diff) (void *from, void *to, const struct guardd_call *call,
+                     int (*each) (void *opaque, const struct guardd_block *block), void *opaque);
+
+  /* Checks all that is stored for this image alone (not its parents): the index
+   * against index_hash, every stored block against its hash, the file's
+   * structure against the index.  Fails on the first difference, naming the
+   * file and place. */
+  int (*image_verify) (void *instance, const struct guardd_call *call, const char *directory,
+                       const char *disk, const uint8_t *index_hash);
+
+  /* --- maintenance: remove images and keep depth bounded --- */
+  /* Prepares aside, without touching any image, what is needed so that the
+   * members with `remove` can go and no image gets deeper than the plugin
+   * allows.  members: every sealed snapshot of the domain, oldest first.
+   * changes: *n_changes entries, allocated by the plugin with malloc(), freed by the caller
+   * with free(); *n_changes = 0 and nothing aside when there is nothing to do. */
+  int (*maintain_prepare) (void *instance, const struct guardd_call *call, const char *domain,
+                           const struct guardd_member *members, size_t n_members,
+                           struct guardd_change **changes, size_t *n_changes);
+  /* Puts what was prepared in place.  Can be repeated after a crash at any
+   * point until it has returned 0.  Afterwards no image depends on a member with `remove`. */
+  int (*maintain_commit) (void *instance, const struct guardd_call *call, const char *domain,
+                          const struct guardd_member *members, size_t n_members);
+  /* Forgets what was prepared and not committed.  Repeatable. */
+  int (*maintain_abort) (void *instance, const struct guardd_call *call, const char *domain);
+  /* Removes the images of one snapshot directory on which nothing depends any
+   * more (after maintain_commit, or an unsealed draft).  Repeatable. */
+  int (*image_remove) (void *instance, const struct guardd_call *call, const char *directory,
+                       const char *disk);
+  /* At start, before anything else of this domain: removes what belongs to no
+   * member (unfinished baselines and the like). */
+  int (*recover) (void *instance, const struct guardd_call *call, const char *domain,
+                  const struct guardd_member *members, size_t n_members);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif
