@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "history.h"
+
+#include "base/files.h"
+#include "base/hex.h"
+#include "base/json.h"
+#include "base/units.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HISTORY_OLD "history.old"
+#define HISTORY_NEW "history.new"
+#define LINE_MAX_BYTES ((size_t)16 * 1024 * 1024)
+#define HEX (2 * HISTORY_HASH_SIZE)
+/* `,"hash":"` HEX `"}` */
+#define TAIL_BEGIN ",\"hash\":\""
+#define TAIL_BEGIN_LENGTH (sizeof TAIL_BEGIN - 1)
+#define TAIL_LENGTH (TAIL_BEGIN_LENGTH + HEX + 2)
+
+struct History {
+  int dir_fd;
+  int fd; /* -1: no file yet */
+  HistoryHead head, before;
+  guint64 size, size_before;
+  guint64 torn_from; /* offset of a last line that is not whole; G_MAXUINT64: none */
+  bool is_new, unfinished, broken;
+  guint64 first_n;
+  GByteArray *hashes; /* of the good lines from first_n on */
+  json_object *line;  /* the last one appended */
+};
+
+/* --- one line --- */
+
+/* text: without "\n".  NULL: not a whole line. */
+static json_object *
+line_parse (const char *text, size_t length, guint64 *n, char prev[static HEX + 1], guint8 *hash)
+{
+  const char *prev_member = NULL;
+  if (length <= TAIL_LENGTH || length > LINE_MAX_BYTES)
+    return NULL;
+  const char *tail = text + length - TAIL_LENGTH;
+  if (memcmp (tail, TAIL_BEGIN, TAIL_BEGIN_LENGTH) != 0)
+    return NULL;
+  SHA256 ((const guint8 *)text, length - TAIL_LENGTH, hash);
+  g_autofree char *expected = hex_format (hash, HISTORY_HASH_SIZE);
+  if (memcmp (tail + TAIL_BEGIN_LENGTH, expected, HEX) != 0)
+    return NULL;
+  g_autoptr (json_object) line = json_parse (HISTORY_FILE, text, length, NULL);
+  if (line == NULL || !json_get_u64 (line, "n", n, NULL)
+      || !json_get_string (line, "prev", &prev_member, NULL))
+    return NULL;
+  g_strlcpy (prev, prev_member, HEX + 1);
+  return g_steal_pointer (&line);
+}
+
+static json_object *
+line_make (const HistoryHead *head, const char *op, json_object *members, GString *text, guint8 *hash)
+{
+  g_autofree char *now = time_format (g_get_real_time ());
+  json_object *line = json_object_new_object ();
+  json_add_u64 (line, "n", head->n + 1);
+  json_add_string (line, "time", now);
+  json_add_string (line, "op", op);
+  if (members != NULL) {
+    json_object_object_foreach (members, key, value)
+        json_object_object_add (line, key, json_object_get (value));
+    json_object_put (members);
+  }
+  g_autofree char *prev = hex_format (head->hash, HISTORY_HASH_SIZE);
+  json_add_string (line, "prev", prev);
+  size_t length = 0;
+  const char *body = json_object_to_json_string_length (
+      line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &length);
+  g_string_append_len (text, body, (gssize)length - 1);
+  SHA256 ((const guint8 *)text->str, text->len, hash);
+  g_autofree char *hex = hex_format (hash, HISTORY_HASH_SIZE);
+  g_string_append_printf (text, TAIL_BEGIN "%s\"}\n", hex);
+  return line;
+}
+
+/* --- reading --- */
+
+typedef struct {
+  HistoryEach each; /* NULL: check only */
+  void *opaque;
+  GPtrArray *problems;
+  const char *path;
+  guint64 line_number;
+  HistoryHead head;
+  guint64 first_n;
+  GByteArray *hashes; /* may be NULL */
+  guint64 torn_from;
+} HistoryReader;
+
+G_GNUC_PRINTF (2, 3)
+static void
+reader_problem (HistoryReader *reader, const char *format, ...)
+{
+  if (reader->problems->len >= 100)
+    return;
+  va_list arguments;
+  va_start (arguments, format);
+  g_autofree char *text = g_strdup_vprintf (format, arguments);
+  va_end (arguments);
+  g_ptr_array_add (reader->problems, g_strdup_printf ("%s: line %" G_GUINT64_FORMAT ": %s", reader->path,
+                                                      reader->line_number, text));
+}
+
+static void
+reader_good_line (HistoryReader *reader, json_object *line, guint64 n, const char *prev, const guint8 *hash)
+{
+  const char *op = "";
+  g_autofree char *expected = hex_format (reader->head.hash, HISTORY_HASH_SIZE);
+  json_opt_string (line, "op", &op, NULL);
+  bool first = reader->line_number == 1;
+  /* A later segment begins with a checkpoint; what it follows is in history.old. */
+  bool follows = (first && strcmp (op, "checkpoint") == 0)
+                 || (n == reader->head.n + 1 && strcmp (prev, expected) == 0);
+  if (!follows)
+    reader_problem (reader, "does not follow from the line before: lines were edited, removed or put in");
+  if (reader->hashes != NULL && !follows)
+    g_byte_array_set_size (reader->hashes, 0);
+  if (first || !follows)
+    reader->first_n = n;
+  reader->head.n = n;
+  memcpy (reader->head.hash, hash, HISTORY_HASH_SIZE);
+  if (reader->hashes != NULL)
+    g_byte_array_append (reader->hashes, hash, HISTORY_HASH_SIZE);
+  if (reader->each != NULL) {
+    g_autofree char *problem = NULL;
+    reader->each (line, reader->opaque, &problem);
+    if (problem != NULL)
+      reader_problem (reader, "%s", problem);
+  }
+}
+
+static void
+reader_run (HistoryReader *reader, const char *data, size_t size)
+{
+  reader->torn_from = G_MAXUINT64;
+  for (size_t at = 0; at < size;) {
+    const char *end = memchr (data + at, '\n', size - at);
+    size_t length = end ? (size_t)(end - data) - at : size - at;
+    bool last = end == NULL || (size_t)(end - data) + 1 == size;
+    char prev[HEX + 1];
+    guint8 hash[HISTORY_HASH_SIZE];
+    guint64 n = 0;
+    reader->line_number++;
+    g_autoptr (json_object) line = end ? line_parse (data + at, length, &n, prev, hash) : NULL;
+    if (line != NULL)
+      reader_good_line (reader, line, n, prev, hash);
+    else if (last)
+      reader->torn_from = at;
+    else
+      reader_problem (reader, "damaged or edited: it does not match its own hash");
+    at += length + 1;
+  }
+}
+
+/* A crash between the two renames of history_rotate(): both files are whole. */
+static bool
+history_finish_rotation (History *history, GError **error)
+{
+  if (faccessat (history->dir_fd, HISTORY_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+    return files_unlink (history->dir_fd, HISTORY_NEW, error);
+  if (faccessat (history->dir_fd, HISTORY_NEW, F_OK, AT_SYMLINK_NOFOLLOW) < 0
+      || faccessat (history->dir_fd, HISTORY_OLD, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+    return true;
+  if (renameat (history->dir_fd, HISTORY_NEW, history->dir_fd, HISTORY_FILE) < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_NEW, "rename it");
+    return false;
+  }
+  return files_sync (history->dir_fd, error);
+}
+
+static bool
+history_load (History *history, HistoryReader *reader, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  g_autoptr (GBytes) bytes = files_read (history->dir_fd, HISTORY_FILE, HISTORY_SIZE_MAX, &failure);
+  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+    history->is_new = true;
+    history->torn_from = G_MAXUINT64;
+    return true;
+  }
+  if (bytes == NULL) {
+    g_propagate_error (error, g_steal_pointer (&failure));
+    return false;
+  }
+  size_t size = 0;
+  const char *data = g_bytes_get_data (bytes, &size);
+  reader_run (reader, data, size);
+  history->head = reader->head;
+  history->first_n = reader->first_n;
+  history->torn_from = reader->torn_from;
+  history->size = size;
+  history->unfinished = size > 0 && data[size - 1] != '\n';
+  history->fd
+      = openat (history->dir_fd, HISTORY_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+  if (history->fd < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "open it for writing");
+    return false;
+  }
+  return true;
+}
+
+History *
+history_open (int dir_fd, HistoryEach each, void *opaque, GPtrArray *problems, GError **error)
+{
+  g_autoptr (History) history = g_new0 (History, 1);
+  history->fd = -1;
+  history->hashes = g_byte_array_new ();
+  history->dir_fd = fcntl (dir_fd, F_DUPFD_CLOEXEC, 0);
+  if (history->dir_fd < 0) {
+    files_set_error (error, errno, dir_fd, HISTORY_FILE, "open it");
+    return NULL;
+  }
+  g_autofree char *path = files_path (dir_fd, HISTORY_FILE);
+  HistoryReader reader
+      = { .each = each, .opaque = opaque, .problems = problems, .path = path, .hashes = history->hashes };
+  if (!history_finish_rotation (history, error) || !history_load (history, &reader, error))
+    return NULL;
+  return g_steal_pointer (&history);
+}
+
+void
+history_close (History *history)
+{
+  if (history == NULL)
+    return;
+  if (history->fd >= 0)
+    close (history->fd);
+  if (history->dir_fd >= 0)
+    close (history->dir_fd);
+  g_byte_array_unref (history->hashes);
+  json_object_put (history->line);
+  g_free (history);
+}
+
+bool
+history_is_torn (const History *history)
+{
+  return history->torn_from != G_MAXUINT64;
+}
+
+bool
+history_drop_torn (History *history, GError **error)
+{
+  if (!history_is_torn (history))
+    return true;
+  if (ftruncate (history->fd, (off_t)history->torn_from) < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "cut off its torn last line");
+    return false;
+  }
+  history->size = history->torn_from;
+  history->torn_from = G_MAXUINT64;
+  history->unfinished = false;
+  return files_sync (history->fd, error);
+}
+
+bool
+history_is_new (const History *history)
+{
+  return history->is_new;
+}
+
+guint64
+history_size (const History *history)
+{
+  return history->size;
+}
+
+void
+history_head (const History *history, HistoryHead *head)
+{
+  *head = history->head;
+}
+
+bool
+history_hash_of (const History *history, guint64 n, guint8 *hash)
+{
+  if (n < history->first_n || n > history->head.n || history->head.n == 0)
+    return false;
+  guint64 offset = (n - history->first_n) * HISTORY_HASH_SIZE;
+  if (offset + HISTORY_HASH_SIZE > history->hashes->len)
+    return false;
+  memcpy (hash, history->hashes->data + offset, HISTORY_HASH_SIZE);
+  return true;
+}
+
+/* --- writing --- */
+
+static bool
+history_make_file (History *history, GError **error)
+{
+  history->fd = openat (history->dir_fd, HISTORY_FILE,
+                        O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  if (history->fd >= 0)
+    return files_sync (history->dir_fd, error);
+  files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "create it");
+  return false;
+}
+
+static bool
+history_write (History *history, const GString *text, GError **error)
+{
+  /* One write() of a line is whole or short; a short one is taken back, so no half line stays in between. */
+  ssize_t n = write (history->fd, text->str, text->len);
+  if (n == (ssize_t)text->len)
+    return true;
+  int errno_value = n < 0 ? errno : ENOSPC;
+  if (ftruncate (history->fd, (off_t)history->size) < 0)
+    history->broken = true;
+  files_set_error (error, errno_value, history->dir_fd, HISTORY_FILE, "append to it");
+  return false;
+}
+
+static bool
+history_can_append (const History *history, GError **error)
+{
+  if (!history->broken && history->size < HISTORY_SIZE_MAX)
+    return true;
+  g_autofree char *path = files_path (history->dir_fd, HISTORY_FILE);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", path,
+               history->broken ? "cannot be appended to after a failed write; restart guardd"
+                               : "has grown too long");
+  return false;
+}
+
+json_object *
+history_append (History *history, const char *op, json_object *members, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (history->unfinished ? "\n" : NULL);
+  guint8 hash[HISTORY_HASH_SIZE];
+  g_autoptr (GString) body = g_string_new (NULL);
+  g_autoptr (json_object) line = line_make (&history->head, op, members, body, hash);
+  g_string_append_len (text, body->str, (gssize)body->len);
+  if (!history_can_append (history, error))
+    return NULL;
+  if (history->fd < 0 && !history_make_file (history, error))
+    return NULL;
+  if (!history_write (history, text, error))
+    return NULL;
+  sync_file_range (history->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  history->before = history->head;
+  history->size_before = history->size;
+  if (history->hashes->len == 0)
+    history->first_n = history->head.n + 1;
+  history->head.n++;
+  memcpy (history->head.hash, hash, sizeof hash);
+  g_byte_array_append (history->hashes, hash, sizeof hash);
+  history->size += text->len;
+  history->unfinished = false;
+  history->is_new = false;
+  json_object_put (history->line);
+  history->line = g_steal_pointer (&line);
+  return history->line;
+}
+
+bool
+history_sync (History *history, GError **error)
+{
+  if (files_sync (history->fd, error))
+    return true;
+  /* After a failed fsync nobody knows what the file has; appending more would build on sand. */
+  history->broken = true;
+  return false;
+}
+
+void
+history_take_back (History *history)
+{
+  if (ftruncate (history->fd, (off_t)history->size_before) < 0) {
+    history->broken = true;
+    return;
+  }
+  history->head = history->before;
+  history->size = history->size_before;
+  g_byte_array_set_size (history->hashes, history->hashes->len - HISTORY_HASH_SIZE);
+}
+
+json_object *
+history_rotate (History *history, const char *op, json_object *members, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint8 hash[HISTORY_HASH_SIZE];
+  g_autoptr (json_object) line = line_make (&history->head, op, members, text, hash);
+  if (!history_can_append (history, error) || !files_unlink (history->dir_fd, HISTORY_NEW, error))
+    return NULL;
+  int fd = files_create (history->dir_fd, HISTORY_NEW, text->str, text->len, 0600, error);
+  if (fd < 0)
+    return NULL;
+  bool ok = files_sync (fd, error) && files_sync (history->dir_fd, error);
+  close (fd);
+  if (!ok)
+    return NULL;
+  bool had_file = history->fd >= 0;
+  if ((had_file && renameat (history->dir_fd, HISTORY_FILE, history->dir_fd, HISTORY_OLD) < 0)
+      || renameat (history->dir_fd, HISTORY_NEW, history->dir_fd, HISTORY_FILE) < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "start a new one");
+    history->broken = true;
+    return NULL;
+  }
+  fd = openat (history->dir_fd, HISTORY_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || !files_sync (history->dir_fd, error)) {
+    if (fd < 0)
+      files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "open it");
+    else
+      close (fd);
+    history->broken = true;
+    return NULL;
+  }
+  if (had_file)
+    close (history->fd);
+  history->fd = fd;
+  history->first_n = ++history->head.n;
+  memcpy (history->head.hash, hash, sizeof hash);
+  g_byte_array_set_size (history->hashes, 0);
+  g_byte_array_append (history->hashes, hash, sizeof hash);
+  history->size = text->len;
+  history->unfinished = history->is_new = false;
+  history->torn_from = G_MAXUINT64;
+  json_object_put (history->line);
+  history->line = g_steal_pointer (&line);
+  return history->line;
+}
+
+GBytes *
+history_read (const History *history, HistoryHead *head, char **path, GError **error)
+{
+  *head = history->head;
+  *path = files_path (history->dir_fd, HISTORY_FILE);
+  if (history->fd < 0)
+    return g_bytes_new_static ("", 0);
+  return files_read (history->dir_fd, HISTORY_FILE, HISTORY_SIZE_MAX, error);
+}
+
+bool
+history_check (GBytes *content, const HistoryHead *head, const char *path, GError **error)
+{
+  g_autoptr (GPtrArray) problems = g_ptr_array_new_with_free_func (g_free);
+  HistoryReader reader = { .problems = problems, .path = path };
+  size_t size = 0;
+  const char *data = g_bytes_get_data (content, &size);
+  reader_run (&reader, data, size);
+  if (reader.torn_from != G_MAXUINT64)
+    reader_problem (&reader, "not whole: damaged or edited");
+  else if (problems->len == 0
+           && (reader.head.n != head->n || memcmp (reader.head.hash, head->hash, HISTORY_HASH_SIZE) != 0))
+    reader_problem (&reader, "the file does not end with what was entered last: lines were removed or added");
+  if (problems->len == 0)
+    return true;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s", (const char *)problems->pdata[0]);
+  return false;
+}
