@@ -66,6 +66,7 @@ bool ledger_is_maintaining (const Ledger *ledger);
 guint64 ledger_stored_bytes (const LedgerEntry *entry);
 
 /* --- members of lines; the caller owns them --- */
+LedgerEntry *ledger_entry_new_empty (guint64 number);
 LedgerEntry *ledger_entry_new (const Manifest *manifest, const guint8 *manifest_hash,
                                const SnapshotState *state);
 void ledger_entry_add_file (LedgerEntry *entry, const char *name, const guint8 *sha256);

@@ -49,8 +49,11 @@ manifest_parse (const PoolDomain *domain, guint64 number, const char *name, cons
 }
 
 Manifest *
-pool_manifest_read (PoolDomain *domain, guint64 number, guint8 *hash, GBytes **text, GError **error)
+pool_manifest_read (PoolDomain *domain, guint64 number, const guint8 *expected, guint8 *hash, GBytes **text,
+                    GError **error)
 {
+  guint8 found[SHA256_DIGEST_LENGTH];
+  size_t length = 0;
   int fd = snapshot_open (domain, number, error);
   if (fd < 0)
     return NULL;
@@ -59,39 +62,35 @@ pool_manifest_read (PoolDomain *domain, guint64 number, guint8 *hash, GBytes **t
   close (fd);
   if (bytes == NULL)
     return NULL;
-  size_t length = 0;
   const guint8 *data = g_bytes_get_data (bytes, &length);
-  SHA256 (data, length, hash);
+  SHA256 (data, length, found);
+  if (expected != NULL && memcmp (found, expected, sizeof found) != 0) {
+    g_set_error (error, POOL_ERROR, POOL_ERROR_DAMAGED, "%s: is not what the history has: edited or damaged",
+                 path);
+    return NULL;
+  }
   Manifest *manifest = manifest_parse (domain, number, path, (const char *)data, length, error);
+  if (manifest != NULL && hash != NULL)
+    memcpy (hash, found, sizeof found);
   if (manifest != NULL && text != NULL)
     *text = g_steal_pointer (&bytes);
   return manifest;
 }
 
-/* The catalog's text if it is what the history entered, else the file's. */
+/* The catalog's text if it is what the history entered, else the file's, which goes to *text. */
 static Manifest *
 domain_manifest (PoolDomain *domain, const LedgerEntry *entry, const CatalogRow *row, const char *stamp,
                  GBytes **text, GError **error)
 {
   guint8 hash[SHA256_DIGEST_LENGTH];
+  Manifest *manifest = NULL;
   if (row != NULL && row->manifest != NULL && g_strcmp0 (row->manifest_stamp, stamp) == 0) {
     size_t length = strlen (row->manifest);
     SHA256 ((const guint8 *)row->manifest, length, hash);
-    Manifest *manifest = memcmp (hash, entry->manifest, sizeof hash) == 0
-                             ? manifest_parse (domain, entry->number, "catalog", row->manifest, length, NULL)
-                             : NULL;
-    if (manifest != NULL)
-      return manifest;
+    if (memcmp (hash, entry->manifest, sizeof hash) == 0)
+      manifest = manifest_parse (domain, entry->number, "catalog", row->manifest, length, NULL);
   }
-  g_autoptr (Manifest) manifest = pool_manifest_read (domain, entry->number, hash, text, error);
-  if (manifest == NULL || memcmp (hash, entry->manifest, sizeof hash) == 0)
-    return g_steal_pointer (&manifest);
-  g_autofree char *name = pool_directory_name (entry->number);
-  g_autofree char *path = files_path (domain->fd, name);
-  g_set_error (error, POOL_ERROR, POOL_ERROR_DAMAGED,
-               "%s/" POOL_MANIFEST ": is not what the history has: edited or damaged", path);
-  g_clear_pointer (text, g_bytes_unref);
-  return NULL;
+  return manifest ? manifest : pool_manifest_read (domain, entry->number, entry->manifest, NULL, text, error);
 }
 
 /* The history's state stands; state.json is brought in line only where a crash explains the difference. */

@@ -77,6 +77,24 @@ struct Pool {
   guint64 reserved_bytes; /* lock: what open drafts expect to store */
 };
 
+typedef struct {
+  char *name;
+  int fd;
+  guint8 sha256[GUARDD_HASH_SIZE];
+} DraftFile;
+
+struct PoolDraft {
+  Pool *pool;
+  PoolDomain *domain;
+  guint64 number, reserved;
+  int fd;           /* of the directory */
+  char *name;       /* ".new-00000042" */
+  char *final;      /* "00000042" */
+  GArray *files;    /* DraftFile; open until they are durable */
+  GArray *parents;  /* guint64: pinned */
+  GPtrArray *disks; /* targets of images begun */
+};
+
 /* --- pool.c --- */
 G_GNUC_PRINTF (2, 3) void pool_problem (Pool *pool, const char *format, ...);
 /* Turns any error into one of ours (a full filesystem into POOL_ERROR_FULL, damage into POOL_ERROR_DAMAGED),
@@ -87,6 +105,10 @@ bool pool_fail (Pool *pool, GError **error, GError *cause, const char *format, .
 void pool_catalog_failed (Pool *pool, GError *failure);
 /* The names of all domain directories; what else is there becomes a problem. */
 char **pool_list_directories (Pool *pool, GError **error);
+
+/* --- pool-space.c --- */
+/* What may still be written; size (may be NULL): of the filesystem. */
+guint64 pool_free_bytes (const Pool *pool, guint64 *size);
 /* Refuses what would leave less than the reserve; else adds it to reserved_bytes. */
 bool pool_reserve (Pool *pool, guint64 bytes, GError **error);
 void pool_unreserve (Pool *pool, guint64 bytes);
@@ -122,6 +144,12 @@ PoolMembers *pool_members_new (const PoolDomain *domain, GHashTable *remove);
 void pool_members_free (PoolMembers *members);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PoolMembers, pool_members_free)
 
+/* --- pool-draft.c --- */
+/* Writes a file into the draft and keeps it open. */
+bool pool_draft_add (PoolDraft *draft, const char *name, GBytes *content, mode_t mode, GError **error);
+/* Lets go of the draft (space, pins), leaving what is on disk. */
+void pool_draft_free (PoolDraft *draft);
+
 /* --- pool-recover.c, pool-load.c --- */
 /* Adds the domain whose directory this is: finishes what a crash left, loads its snapshots.  What is wrong
  * becomes problems.  With `loading` held.  NULL: it cannot be used at all. */
@@ -130,11 +158,15 @@ PoolDomain *pool_domain_load (Pool *pool, const char *uuid, GError **error);
 void pool_domain_load_entries (Pool *pool, PoolDomain *domain);
 /* Numbers (guint64) of the snapshot directories, sorted; drafts: names, may be NULL. */
 GArray *pool_domain_list (Pool *pool, PoolDomain *domain, GPtrArray *drafts, GError **error);
-/* One manifest as it is on disk; hash: SHA-256 of the text. */
-Manifest *pool_manifest_read (PoolDomain *domain, guint64 number, guint8 *hash, GBytes **text,
-                              GError **error);
+/* One manifest as it is on disk.  expected: the SHA-256 that its text must have, NULL: any.  hash, text: may
+ * be NULL. */
+Manifest *pool_manifest_read (PoolDomain *domain, guint64 number, const guint8 *expected, guint8 *hash,
+                              GBytes **text, GError **error);
 
-/* --- pool-delete.c --- */
+/* --- pool-maintain.c --- */
+/* Removes these snapshots (guint64; none: upkeep alone), all or none.  With `maintenance` held. */
+bool pool_maintain (Pool *pool, PoolDomain *domain, const GArray *numbers, bool force,
+                    GCancellable *cancellable, GError **error);
 /* Does what the last maintain line says, again if need be, and enters that it is done.  No lock held but
  * `maintenance` or `loading`. */
 bool pool_domain_redo (Pool *pool, PoolDomain *domain, GError **error);

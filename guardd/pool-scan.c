@@ -57,7 +57,7 @@ static json_object *
 adopt_snapshot (PoolDomain *domain, guint64 number, GError **error)
 {
   guint8 hash[SHA256_DIGEST_LENGTH];
-  g_autoptr (Manifest) manifest = pool_manifest_read (domain, number, hash, NULL, error);
+  g_autoptr (Manifest) manifest = pool_manifest_read (domain, number, NULL, hash, NULL, error);
   if (manifest == NULL)
     return NULL;
   g_autoptr (SnapshotState) state = adopt_state (domain, number);

@@ -11,11 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-
-#define RESERVE_MIN ((guint64)64 * 1024 * 1024)
-#define RESERVE_PART 64
 
 /* --- values --- */
 
@@ -65,17 +61,6 @@ pool_problems (Pool *pool)
   return copy;
 }
 
-static guint64
-pool_free_bytes (const Pool *pool, guint64 *size)
-{
-  struct statvfs vfs;
-  if (fstatvfs (pool->fd, &vfs) < 0)
-    return 0;
-  if (size != NULL)
-    *size = (guint64)vfs.f_blocks * vfs.f_frsize;
-  return (guint64)vfs.f_bavail * vfs.f_frsize;
-}
-
 static PoolErrorCode
 pool_error_code (const GError *cause)
 {
@@ -117,64 +102,6 @@ pool_catalog_failed (Pool *pool, GError *failure)
   pool_problem (pool, "%s; guardd goes on without this index and rebuilds it at the next start",
                 failure->message);
   g_error_free (failure);
-}
-
-/* --- space --- */
-
-bool
-pool_reserve (Pool *pool, guint64 bytes, GError **error)
-{
-  guint64 size = 0, left = pool_free_bytes (pool, &size);
-  guint64 reserve = MAX (size / RESERVE_PART, RESERVE_MIN);
-  g_mutex_lock (&pool->lock);
-  guint64 wanted = bytes > G_MAXUINT64 - pool->reserved_bytes ? G_MAXUINT64 : bytes + pool->reserved_bytes;
-  bool fits = left >= reserve && wanted <= left - reserve;
-  if (fits)
-    pool->reserved_bytes += bytes;
-  g_mutex_unlock (&pool->lock);
-  if (fits)
-    return true;
-  g_autofree char *needed = size_format (bytes), *others = size_format (wanted - bytes),
-                  *free_text = size_format (left), *kept = size_format (reserve);
-  g_set_error (error, POOL_ERROR, POOL_ERROR_FULL,
-               "pool %s (%s): %s needed and %s by other captures, but %s free of which %s stay in reserve: "
-               "remove snapshots, shorten keep = in guardd.conf, or enlarge its filesystem",
-               pool->name, pool->path, needed, others, free_text, kept);
-  return false;
-}
-
-void
-pool_unreserve (Pool *pool, guint64 bytes)
-{
-  g_mutex_lock (&pool->lock);
-  pool->reserved_bytes -= bytes;
-  g_mutex_unlock (&pool->lock);
-}
-
-bool
-pool_info (Pool *pool, PoolInfo *info, GError **error)
-{
-  PoolInfo sum = { .reflinks = pool->reflinks };
-  struct statvfs vfs;
-  if (fstatvfs (pool->fd, &vfs) < 0) {
-    g_set_error (error, POOL_ERROR, POOL_ERROR_FAILED, "%s: cannot ask its filesystem: %s", pool->path,
-                 g_strerror (errno));
-    return false;
-  }
-  sum.free_bytes = pool_free_bytes (pool, &sum.size_bytes);
-  GHashTableIter iter;
-  PoolDomain *domain;
-  g_mutex_lock (&pool->lock);
-  g_hash_table_iter_init (&iter, pool->domains);
-  while (g_hash_table_iter_next (&iter, NULL, (void **)&domain)) {
-    sum.domains += domain->entries->len > 0;
-    sum.snapshots += domain->entries->len;
-    for (guint i = 0; i < domain->entries->len; i++)
-      sum.stored_bytes += ((PoolEntry *)domain->entries->pdata[i])->stored_bytes;
-  }
-  g_mutex_unlock (&pool->lock);
-  *info = sum;
-  return true;
 }
 
 /* --- opening --- */
