@@ -29,8 +29,8 @@ void
 files_set_error (GError **error, int errno_value, int dir_fd, const char *name, const char *what)
 {
   g_autofree char *path = files_path (dir_fd, name);
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno_value), "%s: cannot %s: %s", path, what,
-               g_strerror (errno_value));
+  GIOErrorEnum code = errno_value == EDQUOT ? G_IO_ERROR_NO_SPACE : g_io_error_from_errno (errno_value);
+  g_set_error (error, G_IO_ERROR, code, "%s: cannot %s: %s", path, what, g_strerror (errno_value));
 }
 
 int
@@ -76,8 +76,8 @@ files_create (int dir_fd, const char *name, const void *data, size_t length, mod
   return fd;
 }
 
-bool
-files_replace (int dir_fd, const char *name, const void *data, size_t length, mode_t mode, GError **error)
+static bool
+file_replace_in (int dir_fd, const char *name, const void *data, size_t length, mode_t mode, GError **error)
 {
   g_autofree char *aside = g_strdup_printf (".%s.tmp", name);
   if (!files_unlink (dir_fd, aside, error))
@@ -91,21 +91,25 @@ files_replace (int dir_fd, const char *name, const void *data, size_t length, mo
     files_set_error (error, errno, dir_fd, name, "replace it");
     ok = false;
   }
-  if (!ok) {
+  if (!ok)
     unlinkat (dir_fd, aside, 0);
+  return ok && files_sync (dir_fd, error);
+}
+
+bool
+files_replace (int dir_fd, const char *name, const void *data, size_t length, mode_t mode, GError **error)
+{
+  if (dir_fd != AT_FDCWD)
+    return file_replace_in (dir_fd, name, data, length, mode, error);
+  g_autofree char *parent = g_path_get_dirname (name), *base = g_path_get_basename (name);
+  int parent_fd = open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (parent_fd < 0) {
+    files_set_error (error, errno, AT_FDCWD, parent, "open the directory");
     return false;
   }
-  if (dir_fd == AT_FDCWD) {
-    g_autofree char *parent = g_path_get_dirname (name);
-    int parent_fd = open (parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ok = parent_fd >= 0 && files_sync (parent_fd, error);
-    if (parent_fd < 0)
-      files_set_error (error, errno, AT_FDCWD, parent, "open the directory");
-    else
-      close (parent_fd);
-    return ok;
-  }
-  return files_sync (dir_fd, error);
+  bool ok = file_replace_in (parent_fd, base, data, length, mode, error);
+  close (parent_fd);
+  return ok;
 }
 
 static GBytes *

@@ -3,10 +3,10 @@
  * files.h: small files that must survive a crash, in directories whose content is
  * not trusted.
  *
- * A file is named by a descriptor of its directory (or AT_FDCWD) and a single
- * name; symbolic links are never followed.  Errors are G_IO_ERROR and start with
- * the path, so ENOSPC and EDQUOT are G_IO_ERROR_NO_SPACE and a missing file is
- * G_IO_ERROR_NOT_FOUND.  No state; any thread.
+ * A file is named by a descriptor of its directory and a single name, or by
+ * AT_FDCWD and a path; a symbolic link as its last part is never followed.  Errors are G_IO_ERROR and start
+ * with the path, so ENOSPC and EDQUOT are G_IO_ERROR_NO_SPACE and a missing file is G_IO_ERROR_NOT_FOUND.  No
+ * state; any thread.
  */
 #pragma once
 
