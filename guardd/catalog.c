@@ -12,7 +12,7 @@
 #define CATALOG_VERSION 1
 #define BUSY_MS 2000
 
-enum { SQL_LOAD, SQL_PUT, SQL_REMOVE, SQL_CLEAR, SQL_PUT_HEAD, SQL_GET_HEAD, N_SQL };
+enum { SQL_LOAD, SQL_PUT, SQL_REMOVE, SQL_CLEAR, SQL_PUT_HEAD, SQL_GET_HEAD, SQL_DOMAINS, SQL_FORGET, N_SQL };
 
 static const char *const statements[N_SQL] = {
   [SQL_LOAD] = "SELECT * FROM snapshots WHERE pool = ?1 AND domain = ?2",
@@ -21,6 +21,8 @@ static const char *const statements[N_SQL] = {
   [SQL_CLEAR] = "DELETE FROM snapshots WHERE pool = ?1",
   [SQL_PUT_HEAD] = "INSERT OR REPLACE INTO heads VALUES (?1, ?2, ?3, ?4)",
   [SQL_GET_HEAD] = "SELECT n, hash FROM heads WHERE pool = ?1 AND domain = ?2",
+  [SQL_DOMAINS] = "SELECT domain FROM heads WHERE pool = ?1",
+  [SQL_FORGET] = "DELETE FROM heads WHERE pool = ?1 AND domain = ?2",
 };
 
 struct Catalog {
@@ -315,4 +317,31 @@ catalog_get_head (Catalog *catalog, const char *domain, HistoryHead *head)
   sqlite3_clear_bindings (statement);
   g_mutex_unlock (&catalog->lock);
   return found;
+}
+
+char **
+catalog_domains (Catalog *catalog)
+{
+  g_autoptr (GPtrArray) domains = g_ptr_array_new ();
+  g_mutex_lock (&catalog->lock);
+  sqlite3_stmt *statement = catalog_bind (catalog, SQL_DOMAINS, NULL);
+  while (sqlite3_step (statement) == SQLITE_ROW) {
+    const char *domain = (const char *)sqlite3_column_text (statement, 0);
+    if (domain != NULL)
+      g_ptr_array_add (domains, g_strdup (domain));
+  }
+  sqlite3_reset (statement);
+  sqlite3_clear_bindings (statement);
+  g_mutex_unlock (&catalog->lock);
+  g_ptr_array_add (domains, NULL);
+  return (char **)g_ptr_array_steal (domains, NULL);
+}
+
+bool
+catalog_forget (Catalog *catalog, const char *domain, GError **error)
+{
+  g_mutex_lock (&catalog->lock);
+  bool ok = catalog_run (catalog, catalog_bind (catalog, SQL_FORGET, domain), "forget a domain", error);
+  g_mutex_unlock (&catalog->lock);
+  return ok;
 }

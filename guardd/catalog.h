@@ -50,3 +50,7 @@ bool catalog_clear (Catalog *catalog, GError **error);
 bool catalog_put_head (Catalog *catalog, const char *domain, const HistoryHead *head, GError **error);
 /* False: none known. */
 bool catalog_get_head (Catalog *catalog, const char *domain, HistoryHead *head);
+/* The domains of which a head is known; NULL-terminated. */
+char **catalog_domains (Catalog *catalog);
+/* Forgets a domain's head. */
+bool catalog_forget (Catalog *catalog, const char *domain, GError **error);

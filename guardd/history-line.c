@@ -8,7 +8,6 @@
 #include <openssl/sha.h>
 #include <string.h>
 
-#define LINE_MAX_BYTES ((size_t)16 * 1024 * 1024)
 #define HEX (2 * HISTORY_HASH_SIZE)
 /* `,"hash":"` HEX `"}` */
 #define TAIL_BEGIN ",\"hash\":\""
@@ -22,7 +21,7 @@ static json_object *
 line_parse (const char *text, size_t length, guint64 *n, char prev[static HEX + 1], guint8 *hash)
 {
   const char *prev_member = NULL;
-  if (length <= TAIL_LENGTH || length > LINE_MAX_BYTES)
+  if (length <= TAIL_LENGTH || length > HISTORY_LINE_MAX)
     return NULL;
   const char *tail = text + length - TAIL_LENGTH;
   if (memcmp (tail, TAIL_BEGIN, TAIL_BEGIN_LENGTH) != 0)

@@ -7,6 +7,8 @@
 #include "history.h"
 
 #define HISTORY_PROBLEMS_MAX 100
+/* Room for a checkpoint of some hundred thousand snapshots. */
+#define HISTORY_LINE_MAX ((size_t)48 * 1024 * 1024)
 
 /* The line after `head` with these members (taken over): its text with "\n" is appended, its hash set. */
 json_object *history_line_make (const HistoryHead *head, const char *op, json_object *members, GString *text,

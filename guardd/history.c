@@ -128,6 +128,12 @@ history_drop_torn (History *history, GError **error)
 }
 
 bool
+history_is_broken (const History *history)
+{
+  return history->broken;
+}
+
+bool
 history_is_new (const History *history)
 {
   return history->is_new;
@@ -185,15 +191,22 @@ history_write (History *history, const GString *text, GError **error)
 }
 
 static bool
-history_can_append (const History *history, GError **error)
+history_refuse (const History *history, const char *why, GError **error)
 {
-  if (!history->broken && history->size < HISTORY_SIZE_MAX)
-    return true;
   g_autofree char *path = files_path (history->dir_fd, HISTORY_FILE);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", path,
-               history->broken ? "cannot be appended to after a failed write; restart guardd"
-                               : "has grown too long");
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", path, why);
   return false;
+}
+
+static bool
+history_can_append (const History *history, const GString *line, GError **error)
+{
+  if (history->broken)
+    return history_refuse (history, "a write to it failed; `guardsh pool-scan` starts a new one", error);
+  if (line->len > HISTORY_LINE_MAX)
+    return history_refuse (history, "this line would be too long for it", error);
+  return history->size + line->len < HISTORY_SIZE_MAX
+         || history_refuse (history, "has grown too long; `guardsh pool-scan` starts a new one", error);
 }
 
 json_object *
@@ -204,7 +217,7 @@ history_append (History *history, const char *op, json_object *members, GError *
   g_autoptr (GString) body = g_string_new (NULL);
   g_autoptr (json_object) line = history_line_make (&history->head, op, members, body, hash);
   g_string_append_len (text, body->str, (gssize)body->len);
-  if (!history_can_append (history, error))
+  if (!history_can_append (history, body, error))
     return NULL;
   if (history->fd < 0 && !history_make_file (history, error))
     return NULL;
@@ -254,7 +267,11 @@ history_rotate (History *history, const char *op, json_object *members, GError *
   g_autoptr (GString) text = g_string_new (NULL);
   guint8 hash[HISTORY_HASH_SIZE];
   g_autoptr (json_object) line = history_line_make (&history->head, op, members, text, hash);
-  if (!history_can_append (history, error) || !files_unlink (history->dir_fd, HISTORY_NEW, error))
+  if (text->len > HISTORY_LINE_MAX) {
+    history_refuse (history, "a new one would begin with too long a line", error);
+    return NULL;
+  }
+  if (!files_unlink (history->dir_fd, HISTORY_NEW, error))
     return NULL;
   int fd = files_create (history->dir_fd, HISTORY_NEW, text->str, text->len, 0600, error);
   if (fd < 0)
@@ -287,7 +304,7 @@ history_rotate (History *history, const char *op, json_object *members, GError *
   g_byte_array_set_size (history->hashes, 0);
   g_byte_array_append (history->hashes, hash, sizeof hash);
   history->size = text->len;
-  history->unfinished = history->is_new = false;
+  history->unfinished = history->is_new = history->broken = false;
   history->torn_from = G_MAXUINT64;
   json_object_put (history->line);
   history->line = g_steal_pointer (&line);

@@ -55,6 +55,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (History, history_close)
 /* The last line is not whole: a crash while it was written, or damage.  history_drop_torn() cuts it off. */
 bool history_is_torn (const History *history);
 bool history_drop_torn (History *history, GError **error);
+/* A write or fsync() failed and nobody knows what the file has: only history_rotate() helps. */
+bool history_is_broken (const History *history);
 /* The file did not exist. */
 bool history_is_new (const History *history);
 guint64 history_size (const History *history);
@@ -66,8 +68,8 @@ bool history_hash_of (const History *history, guint64 n, guint8 *hash);
  * durable after history_sync() only. */
 json_object *history_append (History *history, const char *op, json_object *members, GError **error);
 bool history_sync (History *history, GError **error);
-/* Takes the last appended line back, if nobody has seen it succeed.  On failure nothing can be appended any
- * more until the history is opened again. */
+/* Takes the last appended line back, if nobody has seen it succeed.  On failure the history is
+ * broken. */
 void history_take_back (History *history);
 /* Starts a new file with one line (see above), durably. */
 json_object *history_rotate (History *history, const char *op, json_object *members, GError **error);

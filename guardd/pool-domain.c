@@ -99,6 +99,12 @@ pool_domain_is_pinned (const PoolDomain *domain, guint64 number)
   return numbers_contain (domain->pins, number) || numbers_contain (domain->late_parents, number);
 }
 
+bool
+pool_domain_is_unlisted (const PoolDomain *domain, guint64 number)
+{
+  return numbers_contain (domain->unlisted, number);
+}
+
 /* --- domains --- */
 
 PoolDomain *
@@ -112,6 +118,7 @@ pool_domain_new (Pool *pool, const char *uuid, GError **error)
   domain->fd = fd;
   domain->ledger = ledger_new ();
   domain->entries = g_ptr_array_new_with_free_func ((GDestroyNotify)pool_entry_unref);
+  domain->unlisted = g_array_new (FALSE, FALSE, sizeof (guint64));
   domain->pins = g_array_new (FALSE, FALSE, sizeof (guint64));
   domain->late_parents = g_array_new (FALSE, FALSE, sizeof (guint64));
   g_rw_lock_init (&domain->images);
@@ -128,6 +135,7 @@ pool_domain_free (PoolDomain *domain)
   history_close (domain->history);
   ledger_free (domain->ledger);
   g_ptr_array_unref (domain->entries);
+  g_array_unref (domain->unlisted);
   g_array_unref (domain->pins);
   g_array_unref (domain->late_parents);
   g_rw_lock_clear (&domain->images);

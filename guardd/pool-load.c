@@ -176,9 +176,11 @@ domain_has (const PoolDomain *domain, guint64 number)
 }
 
 static void
-domain_drop_others (Pool *pool, PoolDomain *domain, GHashTable *loaded)
+domain_drop_others (Pool *pool, PoolDomain *domain, GHashTable *loaded, const GArray *unlisted)
 {
   g_mutex_lock (&pool->lock);
+  g_array_set_size (domain->unlisted, 0);
+  g_array_append_vals (domain->unlisted, unlisted->data, unlisted->len);
   for (guint i = domain->entries->len; i-- > 0;) {
     const PoolEntry *entry = domain->entries->pdata[i];
     if (!g_hash_table_contains (loaded, &entry->snapshot->manifest->number))
@@ -193,20 +195,23 @@ pool_domain_load_entries (Pool *pool, PoolDomain *domain)
   const GPtrArray *entries = ledger_entries (domain->ledger);
   g_autoptr (GHashTable) rows = pool->catalog ? catalog_load (pool->catalog, domain->uuid) : NULL;
   g_autoptr (GHashTable) loaded = g_hash_table_new (g_int64_hash, g_int64_equal);
+  g_autoptr (GArray) unlisted = g_array_new (FALSE, FALSE, sizeof (guint64));
   for (guint i = 0; i < entries->len; i++) {
     g_autoptr (GError) failure = NULL;
     const LedgerEntry *entry = entries->pdata[i];
     CatalogRow *row = rows ? g_hash_table_lookup (rows, &entry->number) : NULL;
     if (entry->removing || !domain_has (domain, entry->number))
       continue;
-    if (domain_load_entry (pool, domain, entry, row, &failure))
+    if (domain_load_entry (pool, domain, entry, row, &failure)) {
       g_hash_table_add (loaded, (void *)&entry->number);
-    else
+    } else {
+      g_array_append_val (unlisted, entry->number);
       pool_problem (pool, "%s; this snapshot is not listed", failure->message);
+    }
     if (row != NULL)
       g_hash_table_remove (rows, &entry->number);
   }
-  domain_drop_others (pool, domain, loaded);
+  domain_drop_others (pool, domain, loaded, unlisted);
   if (rows == NULL)
     return;
   GHashTableIter iter;

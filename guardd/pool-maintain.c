@@ -118,24 +118,35 @@ entry_protection (const PoolDomain *domain, const PoolEntry *entry, bool force)
   return NULL;
 }
 
+/* With lock held: this one may go. */
+static bool
+maintenance_check_one (const Maintenance *maintenance, guint64 number, GError **error)
+{
+  const PoolDomain *domain = maintenance->domain;
+  const PoolEntry *entry = pool_domain_entry (domain, number);
+  const char *why = entry ? entry_protection (domain, entry, maintenance->force) : NULL;
+  /* A damaged one can be got rid of, but only on purpose. */
+  if (entry == NULL && pool_domain_is_unlisted (domain, number)) {
+    if (maintenance->force)
+      return true;
+    why = "is damaged and not listed; use force to remove what is left of it";
+  }
+  if (entry == NULL && why == NULL)
+    g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND, "domain %s has no snapshot %" G_GUINT64_FORMAT,
+                 domain->uuid, number);
+  else if (why != NULL)
+    g_set_error (error, POOL_ERROR, POOL_ERROR_BUSY, "snapshot %" G_GUINT64_FORMAT " of %s %s", number,
+                 entry ? entry->snapshot->manifest->domain_name : domain->uuid, why);
+  return entry != NULL && why == NULL;
+}
+
 /* With lock held: all of numbers may go. */
 static bool
 maintenance_check (const Maintenance *maintenance, GError **error)
 {
-  const PoolDomain *domain = maintenance->domain;
-  for (guint i = 0; i < maintenance->numbers->len; i++) {
-    guint64 number = g_array_index (maintenance->numbers, guint64, i);
-    const PoolEntry *entry = pool_domain_entry (domain, number);
-    const char *why = entry ? entry_protection (domain, entry, maintenance->force) : NULL;
-    if (entry == NULL)
-      g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND, "domain %s has no snapshot %" G_GUINT64_FORMAT,
-                   domain->uuid, number);
-    else if (why != NULL)
-      g_set_error (error, POOL_ERROR, POOL_ERROR_BUSY, "snapshot %" G_GUINT64_FORMAT " of %s %s", number,
-                   entry->snapshot->manifest->domain_name, why);
-    if (entry == NULL || why != NULL)
+  for (guint i = 0; i < maintenance->numbers->len; i++)
+    if (!maintenance_check_one (maintenance, g_array_index (maintenance->numbers, guint64, i), error))
       return false;
-  }
   return true;
 }
 
@@ -148,9 +159,12 @@ maintenance_claim (const Maintenance *maintenance, GError **error)
   g_mutex_lock (&maintenance->pool->lock);
   if (maintenance_check (maintenance, error)) {
     taken = g_ptr_array_new_with_free_func ((GDestroyNotify)pool_entry_unref);
-    for (guint i = 0; i < maintenance->numbers->len; i++)
-      g_ptr_array_add (
-          taken, pool_domain_take (maintenance->domain, g_array_index (maintenance->numbers, guint64, i)));
+    for (guint i = 0; i < maintenance->numbers->len; i++) {
+      guint64 number = g_array_index (maintenance->numbers, guint64, i);
+      PoolEntry *entry = pool_domain_take (maintenance->domain, number);
+      if (entry != NULL)
+        g_ptr_array_add (taken, entry);
+    }
     maintenance->domain->generation++;
   }
   g_mutex_unlock (&maintenance->pool->lock);

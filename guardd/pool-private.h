@@ -56,6 +56,7 @@ typedef struct {
   /* append: the history does not explain what is there, so nothing may be removed or merged */
   bool untrusted;
   GPtrArray *entries; /* lock: PoolEntry by number */
+  GArray *unlisted;   /* lock: guint64, in the history and on disk, but not as the history has it */
   GArray *pins;       /* lock: guint64, parents of open drafts, once per use */
   /* lock: parents of what was committed while a maintenance was preparing, which it cannot know */
   GArray *late_parents;
@@ -124,6 +125,7 @@ PoolEntry *pool_domain_entry (const PoolDomain *domain, guint64 number);
 void pool_domain_insert (PoolDomain *domain, PoolEntry *entry); /* takes it; replaces one with that number */
 PoolEntry *pool_domain_take (PoolDomain *domain, guint64 number);
 bool pool_domain_is_pinned (const PoolDomain *domain, guint64 number);
+bool pool_domain_is_unlisted (const PoolDomain *domain, guint64 number);
 /* The history's file against what we entered (takes append for a moment). */
 bool pool_domain_check_history (PoolDomain *domain, GError **error);
 /* With append held: enters a line in history and ledger; durable if sync. */

@@ -123,12 +123,13 @@ domain_rescan (Pool *pool, PoolDomain *domain, GError **error)
 {
   g_autoptr (GError) failure = NULL;
   bool intact = pool_domain_check_history (domain, &failure);
-  if (!intact)
+  if (failure != NULL)
     pool_problem (pool, "%s; it was set aside as history.old", failure->message);
   g_mutex_lock (&domain->append);
-  bool unfinished = ledger_is_maintaining (domain->ledger);
+  intact = intact && !history_is_broken (domain->history);
+  bool unfinished = intact && ledger_is_maintaining (domain->ledger);
   g_mutex_unlock (&domain->append);
-  if (unfinished && !domain->untrusted && !pool_domain_redo (pool, domain, error))
+  if (unfinished && !pool_domain_redo (pool, domain, error))
     return false;
   g_mutex_lock (&domain->append);
   g_autoptr (GArray) numbers = pool_domain_list (pool, domain, NULL, error);
@@ -152,6 +153,17 @@ domain_scan (Pool *pool, const char *uuid, GError **error)
   return domain != NULL && (!domain->untrusted || domain_rescan (pool, domain, error));
 }
 
+static void
+scan_forget_vanished (Pool *pool, char **uuids)
+{
+  if (pool->catalog == NULL)
+    return;
+  g_auto (GStrv) known = catalog_domains (pool->catalog);
+  for (char **uuid = known; *uuid; uuid++)
+    if (!g_strv_contains ((const char *const *)uuids, *uuid))
+      catalog_forget (pool->catalog, *uuid, NULL);
+}
+
 bool
 pool_scan (Pool *pool, guint64 *found, GError **error)
 {
@@ -168,6 +180,8 @@ pool_scan (Pool *pool, guint64 *found, GError **error)
   bool ok = uuids != NULL;
   for (char **uuid = uuids; ok && *uuid; uuid++)
     ok = domain_scan (pool, *uuid, &cause);
+  if (ok)
+    scan_forget_vanished (pool, uuids);
   g_mutex_unlock (&pool->loading);
   g_mutex_unlock (&pool->maintenance);
   PoolInfo info;

@@ -197,6 +197,21 @@ pool_list_directories (Pool *pool, GError **error)
   return (char **)g_ptr_array_steal (uuids, NULL);
 }
 
+/* A domain that was taken away as a whole leaves nothing in the pool that could tell. */
+static void
+pool_check_vanished (Pool *pool, char **uuids)
+{
+  if (pool->catalog == NULL)
+    return;
+  g_auto (GStrv) known = catalog_domains (pool->catalog);
+  for (char **uuid = known; *uuid; uuid++)
+    if (!g_strv_contains ((const char *const *)uuids, *uuid))
+      pool_problem (pool,
+                    "%s/%s: was removed by somebody else, with all snapshots of this domain; `guardsh "
+                    "pool-scan` accepts that",
+                    pool->path, *uuid);
+}
+
 static bool
 pool_load_domains (Pool *pool, GError **error)
 {
@@ -208,6 +223,7 @@ pool_load_domains (Pool *pool, GError **error)
     if (pool_domain_load (pool, *uuid, &failure) == NULL)
       pool_problem (pool, "%s; nothing of this domain is listed", failure->message);
   }
+  pool_check_vanished (pool, uuids);
   return true;
 }
 

@@ -394,6 +394,41 @@ test_history_put_back_to_an_older_state_shows (Fixture *fixture, const void *dat
 }
 
 static void
+test_vanished_domain_shows_until_a_scan (Fixture *fixture, const void *data)
+{
+  guint64 found = 1;
+  fixture_take_many (fixture, 2);
+  fixture_close (fixture);
+  directory_remove (fixture, "");
+  fixture_open (fixture);
+  g_assert_true (fixture_reports (fixture, DOMAIN, "removed by somebody else"));
+  g_assert_true (pool_scan (fixture->pool, &found, NULL));
+  g_assert_cmpuint (found, ==, 0);
+  fixture_reopen (fixture);
+  g_assert_cmpuint (fixture_problems (fixture), ==, 0);
+  check_goes_on (fixture, 0);
+}
+
+static void
+test_damaged_snapshot_can_be_removed_on_purpose (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 number = 2;
+  fixture_take_many (fixture, 4);
+  fixture_close (fixture);
+  fixture_put (fixture, "00000002/manifest.json", "{}", 2);
+  fixture_open (fixture);
+  g_assert_false (pool_delete (fixture->pool, DOMAIN, &number, 1, false, NULL, &error));
+  g_assert_error (error, POOL_ERROR, POOL_ERROR_BUSY);
+  g_assert_true (pool_delete (fixture->pool, DOMAIN, &number, 1, true, NULL, NULL));
+  g_assert_false (fixture_has (fixture, "00000002"));
+  fixture_check_content (fixture, 3);
+  fixture_reopen (fixture);
+  g_assert_cmpuint (fixture_problems (fixture), ==, 0);
+  fixture_check_content (fixture, 4);
+}
+
+static void
 test_edited_state_does_not_count (Fixture *fixture, const void *data)
 {
   g_autoptr (SnapshotState) state = snapshot_state_new ();
@@ -540,6 +575,8 @@ main (int argc, char **argv)
   ADD (edited_history_is_reported_and_the_snapshots_stay);
   ADD (lost_history_is_reported_and_a_scan_adopts);
   ADD (history_put_back_to_an_older_state_shows);
+  ADD (vanished_domain_shows_until_a_scan);
+  ADD (damaged_snapshot_can_be_removed_on_purpose);
   ADD (edited_state_does_not_count);
   ADD (links_and_strange_names_are_ignored);
   ADD (manifest_that_is_a_link_is_not_followed);

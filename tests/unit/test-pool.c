@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "pool-fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* --- making and opening --- */
 
 static void
@@ -133,6 +136,36 @@ test_commit_refuses_a_manifest_of_other_disks (Fixture *fixture, const void *dat
   g_assert_cmpuint (fixture_count (fixture), ==, 0);
   fixture_reopen (fixture);
   g_assert_cmpuint (fixture_problems (fixture), ==, 0);
+}
+
+/* A file that may not grow stands for a disk that is full in the middle of the line. */
+static void
+test_history_that_cannot_grow_fails_the_commit_alone (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit limit, low;
+  gsize before = 0, after = 0;
+  fixture_take_many (fixture, 6);
+  PoolDraft *draft = fixture_draft (fixture);
+  g_autoptr (Manifest) manifest = fixture_manifest (0, 0);
+  draft_add_disk (draft, manifest, "vda", 6, 0, 7);
+  g_autofree char *text = fixture_get (fixture, "history", &before);
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  low = limit;
+  low.rlim_cur = before + 20;
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &low), ==, 0);
+  bool done = pool_draft_commit (draft, manifest, NULL, &error);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  g_assert_false (done);
+  g_assert_nonnull (strstr (error->message, "history"));
+  g_autofree char *text_after = fixture_get (fixture, "history", &after);
+  g_assert_cmpmem (text, before, text_after, after);
+  g_assert_false (fixture_has (fixture, ".new-00000007"));
+  g_assert_cmpuint (fixture_take (fixture, 6, 6, 0), ==, 8);
+  fixture_reopen (fixture);
+  g_assert_cmpuint (fixture_problems (fixture), ==, 0);
+  g_assert_cmpuint (fixture_count (fixture), ==, 7);
 }
 
 static void
@@ -520,6 +553,7 @@ main (int argc, char **argv)
   ADD (draft_refuses_a_missing_parent);
   ADD (draft_refuses_file_names_that_lead_elsewhere);
   ADD (commit_refuses_a_manifest_of_other_disks);
+  ADD (history_that_cannot_grow_fails_the_commit_alone);
   ADD (draft_that_does_not_fit_is_refused);
   ADD (open_drafts_count_against_free_space);
   ADD (sealed_files_are_read_only);
