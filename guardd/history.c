@@ -261,6 +261,42 @@ history_take_back (History *history)
   g_byte_array_set_size (history->hashes, history->hashes->len - HISTORY_HASH_SIZE);
 }
 
+/* history.new takes the place of the history; a descriptor of it, or -1. */
+static int
+history_swap (History *history, GError **error)
+{
+  bool had_file = history->fd >= 0;
+  if ((had_file && renameat (history->dir_fd, HISTORY_FILE, history->dir_fd, HISTORY_OLD) < 0)
+      || renameat (history->dir_fd, HISTORY_NEW, history->dir_fd, HISTORY_FILE) < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "start a new one");
+    return -1;
+  }
+  int fd = openat (history->dir_fd, HISTORY_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "open it");
+    return -1;
+  }
+  if (files_sync (history->dir_fd, error))
+    return fd;
+  close (fd);
+  return -1;
+}
+
+static void
+history_begin_again (History *history, int fd, const guint8 *hash, guint64 size)
+{
+  if (history->fd >= 0)
+    close (history->fd);
+  history->fd = fd;
+  history->first_n = ++history->head.n;
+  memcpy (history->head.hash, hash, HISTORY_HASH_SIZE);
+  g_byte_array_set_size (history->hashes, 0);
+  g_byte_array_append (history->hashes, hash, HISTORY_HASH_SIZE);
+  history->size = size;
+  history->unfinished = history->is_new = history->broken = false;
+  history->torn_from = G_MAXUINT64;
+}
+
 json_object *
 history_rotate (History *history, const char *op, json_object *members, GError **error)
 {
@@ -280,32 +316,12 @@ history_rotate (History *history, const char *op, json_object *members, GError *
   close (fd);
   if (!ok)
     return NULL;
-  bool had_file = history->fd >= 0;
-  if ((had_file && renameat (history->dir_fd, HISTORY_FILE, history->dir_fd, HISTORY_OLD) < 0)
-      || renameat (history->dir_fd, HISTORY_NEW, history->dir_fd, HISTORY_FILE) < 0) {
-    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "start a new one");
+  fd = history_swap (history, error);
+  if (fd < 0) {
     history->broken = true;
     return NULL;
   }
-  fd = openat (history->dir_fd, HISTORY_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 || !files_sync (history->dir_fd, error)) {
-    if (fd < 0)
-      files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "open it");
-    else
-      close (fd);
-    history->broken = true;
-    return NULL;
-  }
-  if (had_file)
-    close (history->fd);
-  history->fd = fd;
-  history->first_n = ++history->head.n;
-  memcpy (history->head.hash, hash, sizeof hash);
-  g_byte_array_set_size (history->hashes, 0);
-  g_byte_array_append (history->hashes, hash, sizeof hash);
-  history->size = text->len;
-  history->unfinished = history->is_new = history->broken = false;
-  history->torn_from = G_MAXUINT64;
+  history_begin_again (history, fd, hash, text->len);
   json_object_put (history->line);
   history->line = g_steal_pointer (&line);
   return history->line;

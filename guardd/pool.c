@@ -128,9 +128,18 @@ pool_read_identity (Pool *pool, GError **error)
 {
   const char *id = NULL, *storage = NULL;
   guint64 format = 0;
-  g_autoptr (GBytes) bytes = files_read (pool->fd, POOL_JSON, FILES_SMALL_MAX, error);
-  if (bytes == NULL)
+  g_autoptr (GError) failure = NULL;
+  g_autoptr (GBytes) bytes = files_read (pool->fd, POOL_JSON, FILES_SMALL_MAX, &failure);
+  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+    g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND,
+                 "%s: is no pool (it has no " POOL_JSON "); make one with `guardsh pool-create %s`",
+                 pool->path, pool->path);
     return NULL;
+  }
+  if (bytes == NULL) {
+    g_propagate_error (error, g_steal_pointer (&failure));
+    return NULL;
+  }
   g_autofree char *path = files_path (pool->fd, POOL_JSON);
   size_t length = 0;
   const char *text = g_bytes_get_data (bytes, &length);

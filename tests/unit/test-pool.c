@@ -46,6 +46,15 @@ test_open_names_a_damaged_identity (Fixture *fixture, const void *data)
   g_assert_nonnull (strstr (error->message, "pool.json"));
 }
 
+static void
+test_open_says_how_to_make_a_pool (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_null (pool_open ("main", fixture->directory, "build/plugins", NULL, &error));
+  g_assert_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND);
+  g_assert_nonnull (strstr (error->message, "guardsh pool-create"));
+}
+
 /* --- taking and looking --- */
 
 static void
@@ -546,6 +555,7 @@ main (int argc, char **argv)
   ADD (create_is_private);
   ADD (open_twice_is_busy);
   ADD (open_names_a_damaged_identity);
+  ADD (open_says_how_to_make_a_pool);
   ADD (committed_snapshots_are_listed_in_order);
   ADD (snapshots_survive_reopening);
   ADD (open_draft_is_not_listed);
