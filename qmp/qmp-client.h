@@ -69,6 +69,12 @@ const char *qmp_error_class (const GError *error);
  * error: none.  Always NULL on the libvirt transport.  json_object_put() the result. */
 json_object *qmp_client_next_event (QmpClient *client, guint timeout_ms, GError **error);
 
+/* With a handler, events are not kept but handed over as they arrive, also while qmp_client_call() waits
+ * for an answer (that is how a long call shows progress).  The event is borrowed; the handler must not call
+ * the client.  NULL: keep them again. */
+typedef void (*QmpEventHandler) (json_object *event, void *opaque);
+void qmp_client_set_event_handler (QmpClient *client, QmpEventHandler handler, void *opaque);
+
 /* True when the peer knows the command, by query-qmp-schema (fetched once, lazily). */
 bool qmp_client_has_command (QmpClient *client, const char *command, GError **error);
 

@@ -48,3 +48,6 @@ void qmp_peer_event (QmpPeer *peer, const char *name, json_object *data);
 void qmp_request_return (QmpRequest *request, json_object *value);
 void qmp_request_fail (QmpRequest *request, const char *error_class, const char *message);
 QmpPeer *qmp_request_peer (QmpRequest *request);
+/* The request's "id" as it came, any JSON value; borrowed, NULL when it had none.  In the thread of the
+ * peer's main context only, and before the request is answered. */
+json_object *qmp_request_id (QmpRequest *request);
