@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pull.h"
+
+#include <errno.h>
+#include <libnbd.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLOCK GUARDD_BLOCK_SIZE
+#define REQUEST_BYTES (1024 * 1024)
+#define REQUEST_BLOCKS (REQUEST_BYTES / BLOCK)
+#define IN_FLIGHT 8
+#define STATUS_BYTES                                                                                         \
+  (G_GUINT64_CONSTANT (2) << 30) /* one status request; the protocol's lengths have 32 bits */
+#define STATUS_IN_FLIGHT 16
+#define POLL_MS 20
+/* A dirty bitmap of 16 TiB has 2^28 blocks; alternating ones would be 2^27 extents. A server that says
+ * more is lying. */
+#define MAX_EXTENTS (1u << 27)
+
+/* NBD protocol, base:allocation and qemu:dirty-bitmap (QEMU docs/interop/nbd.txt) */
+#define STATE_ZERO 2u
+#define STATE_DIRTY 1u
+
+typedef struct {
+  guint64 start, end; /* bytes, whole blocks */
+} Extent;
+
+typedef struct Pull Pull;
+
+/* One request of either kind under way. */
+typedef struct {
+  Pull *pull;
+  void *buffer; /* reads only */
+  guint64 offset, length;
+  guint64 covered; /* status only: what the answer told of */
+  bool busy;
+} Slot;
+
+struct Pull {
+  const PullRequest *request;
+  struct nbd_handle *nbd;
+  char *context;
+  GArray *extents;
+  Slot reads[IN_FLIGHT], status[STATUS_IN_FLIGHT];
+  guint busy;
+  guint64 seen; /* completions, to tell progress from silence */
+  EVP_MD_CTX *digest;
+  EVP_MD *sha256;
+  PullResult result;
+  GError *error;
+};
+
+static bool
+pull_fail (Pull *pull, const char *what)
+{
+  if (!pull->error)
+    pull->error = g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "NBD: %s: %s", what, nbd_get_error ());
+  return false;
+}
+
+/* One turn of the loop: guard, cancellation, one poll. Fails after stall_us without any completion. */
+static bool
+pull_turn (Pull *pull, gint64 *since, guint64 *seen)
+{
+  const PullRequest *request = pull->request;
+
+  if (pull->error)
+    return false;
+  if (g_cancellable_set_error_if_cancelled (request->cancellable, &pull->error))
+    return false;
+  if (request->guard && !request->guard (request->opaque, &pull->error))
+    return false;
+  if (nbd_poll (pull->nbd, POLL_MS) < 0)
+    return pull_fail (pull, "connection");
+  if (nbd_aio_is_dead (pull->nbd) || nbd_aio_is_closed (pull->nbd)) {
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
+                 "NBD: the server closed the connection (did the guest power off?)");
+    return false;
+  }
+  if (*seen != pull->seen) {
+    *seen = pull->seen;
+    *since = g_get_monotonic_time ();
+  } else if (g_get_monotonic_time () - *since > (gint64)request->stall_us) {
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "NBD: the server has been silent for %u s",
+                 (guint)(request->stall_us / G_USEC_PER_SEC));
+    return false;
+  }
+  return !pull->error;
+}
+
+static bool
+pull_connect (Pull *pull)
+{
+  const PullRequest *request = pull->request;
+  gint64 since = g_get_monotonic_time ();
+  guint64 seen = 0;
+  gint64 size;
+
+  pull->nbd = nbd_create ();
+  if (!pull->nbd || nbd_set_export_name (pull->nbd, request->export) < 0
+      || nbd_add_meta_context (pull->nbd, pull->context) < 0) {
+    close (request->socket);
+    return pull_fail (pull, "set-up");
+  }
+  if (nbd_aio_connect_socket (pull->nbd, request->socket) < 0)
+    return pull_fail (pull, "connect");
+  while (nbd_aio_is_connecting (pull->nbd))
+    if (!pull_turn (pull, &since, &seen))
+      return false;
+  if (!nbd_aio_is_ready (pull->nbd))
+    return pull_fail (pull, "handshake");
+  size = nbd_get_size (pull->nbd);
+  if (size < 0 || (guint64)size != request->size) {
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                 "NBD: the export has %" G_GINT64_FORMAT " bytes, the disk %" G_GUINT64_FORMAT, size,
+                 request->size);
+    return false;
+  }
+  if (nbd_can_meta_context (pull->nbd, pull->context) != 1) {
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "NBD: the server does not offer %s",
+                 pull->context);
+    return false;
+  }
+  return true;
+}
+
+/* --- which extents --- */
+
+static void
+add_extent (Pull *pull, guint64 offset, guint64 length)
+{
+  Extent extent = { offset / BLOCK * BLOCK, (offset + length + BLOCK - 1) / BLOCK * BLOCK };
+  Extent *last = pull->extents->len ? &g_array_index (pull->extents, Extent, pull->extents->len - 1) : NULL;
+
+  if (last && last->end >= extent.start && last->start <= extent.start)
+    last->end = MAX (last->end, extent.end);
+  else
+    g_array_append_val (pull->extents, extent);
+}
+
+/* entries: pairs of length and flags; n counts both. */
+static int
+on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entries, size_t n, int *error)
+{
+  Slot *slot = opaque;
+  Pull *pull = slot->pull;
+  bool dirty = pull->request->bitmap != NULL;
+
+  if (!g_str_equal (context, pull->context))
+    return 0;
+  for (size_t i = 0; i + 1 < n && slot->covered < slot->length; i += 2) {
+    guint64 length = MIN (entries[i], slot->length - slot->covered);
+
+    if (dirty ? entries[i + 1] & STATE_DIRTY : !(entries[i + 1] & STATE_ZERO))
+      add_extent (pull, slot->offset + slot->covered, length);
+    slot->covered += length;
+  }
+  if (pull->extents->len > MAX_EXTENTS) {
+    *error = EPROTO;
+    return -1;
+  }
+  return 0;
+}
+
+static int
+on_status (void *opaque, int *error)
+{
+  Slot *slot = opaque;
+
+  slot->busy = false;
+  slot->pull->busy--;
+  slot->pull->seen++;
+  if (*error)
+    pull_fail (slot->pull, "block status");
+  return 1;
+}
+
+static bool
+send_status (Slot *slot, guint64 offset, guint64 length)
+{
+  slot->offset = offset;
+  slot->length = length;
+  slot->covered = 0;
+  if (nbd_aio_block_status (slot->pull->nbd, length, offset,
+                            (nbd_extent_callback){ .callback = on_extents, .user_data = slot },
+                            (nbd_completion_callback){ .callback = on_status, .user_data = slot }, 0)
+      < 0)
+    return pull_fail (slot->pull, "block status");
+  slot->busy = true;
+  slot->pull->busy++;
+  return true;
+}
+
+/* The next thing to ask for: the rest of an answer that was short, else the next stretch. */
+static bool
+refill_status (Pull *pull, Slot *slot, guint64 *next)
+{
+  guint64 size = pull->request->size;
+
+  if (slot->length > slot->covered) {
+    if (slot->covered == 0) {
+      g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                   "NBD: the server told nothing of the blocks at %" G_GUINT64_FORMAT, slot->offset);
+      return false;
+    }
+    return send_status (slot, slot->offset + slot->covered, slot->length - slot->covered);
+  }
+  if (*next < size) {
+    guint64 length = MIN (STATUS_BYTES, size - *next);
+
+    *next += length;
+    return send_status (slot, *next - length, length);
+  }
+  slot->length = slot->covered = 0;
+  return true;
+}
+
+static int
+compare_extents (gconstpointer a, gconstpointer b)
+{
+  const Extent *x = a, *y = b;
+
+  return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Answers come in any order: sort, and join what touches. */
+static void
+normalise_extents (Pull *pull)
+{
+  guint out = 0;
+
+  g_array_sort (pull->extents, compare_extents);
+  for (guint i = 0; i < pull->extents->len; i++) {
+    Extent extent = g_array_index (pull->extents, Extent, i);
+    Extent *last = out ? &g_array_index (pull->extents, Extent, out - 1) : NULL;
+
+    if (last && extent.start <= last->end)
+      last->end = MAX (last->end, extent.end);
+    else
+      g_array_index (pull->extents, Extent, out++) = extent;
+  }
+  g_array_set_size (pull->extents, out);
+}
+
+static bool
+pull_map (Pull *pull)
+{
+  gint64 since = g_get_monotonic_time ();
+  guint64 seen = pull->seen, next = 0;
+
+  for (;;) {
+    for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
+      if (!pull->status[i].busy && !refill_status (pull, &pull->status[i], &next))
+        return false;
+    if (!pull->busy)
+      break;
+    if (!pull_turn (pull, &since, &seen))
+      return false;
+  }
+  normalise_extents (pull);
+  return true;
+}
+
+/* --- the bytes --- */
+
+static bool
+is_zero (const guint8 *data)
+{
+  return data[0] == 0 && memcmp (data, data + 1, BLOCK - 1) == 0;
+}
+
+static bool
+put_block (Pull *pull, guint64 number, const guint8 *data, const struct guardd_block *old)
+{
+  guint8 hash[GUARDD_HASH_SIZE];
+
+  if (is_zero (data)) {
+    /* a baseline is zero where nothing was written */
+    if (old ? old->kind == GUARDD_BLOCK_ZERO : !pull->request->bitmap)
+      return true;
+    pull->result.changed_bytes += BLOCK;
+    return storage_image_zero (pull->request->writer, number, 1, &pull->error);
+  }
+  if (EVP_DigestInit_ex (pull->digest, pull->sha256, NULL) != 1
+      || EVP_DigestUpdate (pull->digest, data, BLOCK) != 1
+      || EVP_DigestFinal_ex (pull->digest, hash, NULL) != 1)
+    return pull_fail (pull, "SHA-256");
+  if (old && old->kind == GUARDD_BLOCK_DATA && memcmp (old->hash, hash, sizeof hash) == 0)
+    return true;
+  pull->result.changed_bytes += BLOCK;
+  pull->result.stored_bytes += BLOCK;
+  return storage_image_write (pull->request->writer, number, data, hash, &pull->error);
+}
+
+static void
+put_slot (Pull *pull, Slot *slot)
+{
+  struct guardd_block old[REQUEST_BLOCKS];
+  guint64 first = slot->offset / BLOCK;
+  guint64 count = (slot->length + BLOCK - 1) / BLOCK;
+  bool compare = pull->request->parent && !pull->request->bitmap;
+
+  pull->result.read_bytes += slot->length;
+  if (slot->length % BLOCK)
+    memset ((guint8 *)slot->buffer + slot->length, 0, BLOCK - slot->length % BLOCK);
+  if (compare && !storage_image_blocks (pull->request->parent, first, count, old, &pull->error))
+    return;
+  for (guint64 i = 0; i < count; i++)
+    if (!put_block (pull, first + i, (guint8 *)slot->buffer + i * BLOCK, compare ? &old[i] : NULL))
+      return;
+}
+
+static int
+on_read (void *opaque, int *error)
+{
+  Slot *slot = opaque;
+  Pull *pull = slot->pull;
+
+  slot->busy = false;
+  pull->busy--;
+  pull->seen++;
+  if (*error)
+    pull_fail (pull, "read");
+  else if (!pull->error)
+    put_slot (pull, slot);
+  return 1;
+}
+
+static bool
+send_read (Slot *slot, guint64 offset, guint64 length)
+{
+  slot->offset = offset;
+  slot->length = length;
+  if (nbd_aio_pread (slot->pull->nbd, slot->buffer, length, offset,
+                     (nbd_completion_callback){ .callback = on_read, .user_data = slot }, 0)
+      < 0)
+    return pull_fail (slot->pull, "read");
+  slot->busy = true;
+  slot->pull->busy++;
+  return true;
+}
+
+static bool
+pull_read (Pull *pull)
+{
+  gint64 since = g_get_monotonic_time ();
+  guint64 seen = pull->seen, at = 0;
+  guint index = 0;
+
+  while (index < pull->extents->len || pull->busy) {
+    for (guint i = 0; i < IN_FLIGHT && index < pull->extents->len; i++) {
+      const Extent *extent = &g_array_index (pull->extents, Extent, index);
+      guint64 end = MIN (extent->end, pull->request->size), length;
+
+      if (pull->reads[i].busy)
+        continue;
+      at = MAX (at, extent->start);
+      length = MIN (REQUEST_BYTES, end - at);
+      if (!send_read (&pull->reads[i], at, length))
+        return false;
+      at += length;
+      if (at >= end)
+        index++;
+    }
+    if (pull->busy && !pull_turn (pull, &since, &seen))
+      return false;
+  }
+  return !pull->error;
+}
+
+/* --- what the parent has and the disk has no more --- */
+
+static bool
+zero_range (Pull *pull, guint64 first, guint64 end)
+{
+  if (end <= first)
+    return true;
+  pull->result.changed_bytes += (end - first) * BLOCK;
+  return storage_image_zero (pull->request->writer, first, end - first, &pull->error);
+}
+
+/* Zeroes the blocks first … end - 1 that lie in no extent; *index moves along. */
+static bool
+zero_gaps (Pull *pull, guint64 first, guint64 end, guint *index)
+{
+  while (first < end) {
+    const Extent *extent;
+
+    while (*index < pull->extents->len && g_array_index (pull->extents, Extent, *index).end / BLOCK <= first)
+      ++*index;
+    if (*index == pull->extents->len)
+      return zero_range (pull, first, end);
+    extent = &g_array_index (pull->extents, Extent, *index);
+    if (!zero_range (pull, first, MIN (end, extent->start / BLOCK)))
+      return false;
+    first = MAX (first, extent->end / BLOCK);
+  }
+  return true;
+}
+
+static bool
+pull_zero_gone (Pull *pull)
+{
+  guint64 blocks = (pull->request->size + BLOCK - 1) / BLOCK;
+  guint64 from = 0, first, count;
+  guint index = 0;
+
+  if (!pull->request->parent || pull->request->bitmap)
+    return true;
+  for (;;) {
+    if (!storage_image_next_data (pull->request->parent, from, &first, &count, &pull->error))
+      return false;
+    if (count == 0 || first >= blocks)
+      return true;
+    from = first + count;
+    if (!zero_gaps (pull, first, MIN (from, blocks), &index))
+      return false;
+  }
+}
+
+static bool
+pull_alloc (Pull *pull)
+{
+  pull->extents = g_array_new (FALSE, FALSE, sizeof (Extent));
+  pull->context = pull->request->bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request->bitmap)
+                                        : g_strdup ("base:allocation");
+  pull->sha256 = EVP_MD_fetch (NULL, "SHA256", NULL);
+  pull->digest = EVP_MD_CTX_new ();
+  for (guint i = 0; i < IN_FLIGHT; i++) {
+    pull->reads[i].pull = pull;
+    if (posix_memalign (&pull->reads[i].buffer, 4096, REQUEST_BYTES) != 0)
+      return pull_fail (pull, "memory");
+  }
+  for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
+    pull->status[i].pull = pull;
+  return pull->sha256 && pull->digest ? true : pull_fail (pull, "SHA-256");
+}
+
+static void
+pull_clear (Pull *pull)
+{
+  if (pull->nbd) {
+    if (!pull->error)
+      nbd_aio_disconnect (pull->nbd, 0); /* a courtesy; the close below ends it anyway */
+    nbd_close (pull->nbd);
+  }
+  for (guint i = 0; i < IN_FLIGHT; i++)
+    free (pull->reads[i].buffer);
+  g_array_unref (pull->extents);
+  g_free (pull->context);
+  EVP_MD_CTX_free (pull->digest);
+  EVP_MD_free (pull->sha256);
+}
+
+bool
+pull_disk (const PullRequest *request, PullResult *result, GError **error)
+{
+  Pull pull = { .request = request };
+  bool ok = pull_alloc (&pull);
+
+  if (!ok)
+    close (request->socket);
+  ok = ok && pull_connect (&pull) && pull_map (&pull) && pull_read (&pull) && pull_zero_gone (&pull);
+  /* a failed callback leaves its error behind although the loop around it went through */
+  ok = ok && !pull.error;
+  pull_clear (&pull);
+  if (!ok) {
+    g_propagate_error (error, pull.error);
+    return false;
+  }
+  *result = pull.result;
+  return true;
+}

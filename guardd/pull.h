@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pull.h: reads a disk at a point in time from an NBD export into a storage writer.
+ * Each byte is read once: zero test and hash happen on its way.
+ *
+ * The server (a QEMU that may be compromised) is not trusted: extents are checked, every wait has a deadline.
+ * Threads: one thread per call; calls are independent.
+ */
+#pragma once
+
+#include "storage.h"
+
+#include <gio/gio.h>
+
+typedef struct {
+  int socket;         /* connected; taken over, also on failure */
+  const char *export; /* name of the export */
+  const char
+      *bitmap;  /* read only what this dirty bitmap (of the server's) says; NULL: everything allocated */
+  guint64 size; /* the disk's, bytes; the server must say the same, rounded up to 512 */
+  StorageReader *parent; /* what a full read is compared with: only what differs is written; NULL: write all.
+                            With `bitmap` it is not asked */
+  StorageWriter *writer; /* stays the caller's */
+  guint64 stall_us;      /* give up after so long without a byte */
+  bool (*guard) (void *opaque,
+                 GError **error); /* called between requests, at least every 20 ms; false ends it */
+  void *opaque;
+  GCancellable *cancellable;
+} PullRequest;
+
+typedef struct {
+  guint64 read_bytes, changed_bytes, stored_bytes;
+} PullResult;
+
+bool pull_disk (const PullRequest *request, PullResult *result, GError **error);
