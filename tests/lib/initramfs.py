@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The Linux guests' userland: busybox and the real mkfs tools, in an initramfs made once per build folder."""
+import glob
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+MODULES = ["virtio_pci", "virtio_blk", "xfs"]  # ext4 is built into Debian's kernels
+TOOLS = ["mke2fs", "e2fsck", "mkfs.xfs", "xfs_repair", "wipefs", "shred", "fallocate", "sfdisk", "blkdiscard"]
+INIT = """\
+#!/bin/sh
+export PATH=/bin:/sbin HOME=/root
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+for module in @MODULES@; do insmod /lib/modules/$module; done
+stty -F /dev/ttyS1 raw -echo
+# As a script, since a shell that finds a terminal on its input prompts.  For ever: a guest without init panics.
+while true; do setsid sh /dev/ttyS1 </dev/null >/dev/ttyS1 2>&1; done
+"""
+
+
+def kernel():
+    """(image, release) of the newest kernel that has its modules here."""
+    images = glob.glob("/boot/vmlinuz-*")
+    images = [path for path in images if os.path.isdir("/lib/modules/" + path.split("vmlinuz-")[1])]
+    if not images:
+        raise RuntimeError("no kernel in /boot to boot guests with: run packaging/deps")
+    image = max(images, key=lambda path: [int(number) for number in re.findall(r"[0-9]+", path)])
+    return image, image.split("vmlinuz-")[1]
+
+
+def output(*argv):
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+
+
+def modules(release):
+    """Paths of MODULES and of what they need, in the order of loading."""
+    paths = []
+    for name in MODULES:
+        for line in output("/sbin/modprobe", "-S", release, "--show-depends", name).splitlines():
+            word, path = line.split()[:2]
+            if word == "insmod" and path not in paths:
+                paths.append(path)
+    return paths
+
+
+def libraries(binary):
+    return re.findall(r"(/\S+) \(0x", output("ldd", binary))
+
+
+def fill(root, release):
+    for folder in ("bin", "sbin", "proc", "sys", "dev", "tmp", "root", "mnt", "etc", "lib/modules"):
+        os.makedirs(root / folder)
+    # busybox first: a real tool takes the place of an applet of that name.
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    for applet in output("/bin/busybox", "--list").split():
+        if applet != "busybox":
+            os.symlink("/bin/busybox", root / "bin" / applet)
+    for tool in TOOLS:
+        source = shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin")
+        (root / "bin" / tool).unlink(missing_ok=True)
+        shutil.copy(source, root / "bin" / tool)
+        for library in libraries(source):
+            target = root / library.lstrip("/")
+            os.makedirs(target.parent, exist_ok=True)
+            shutil.copy(library, target)
+    os.symlink("mke2fs", root / "bin/mkfs.ext4")
+    shutil.copy("/etc/mke2fs.conf", root / "etc")
+    names = []
+    for path in modules(release):
+        names.append(os.path.basename(path))
+        shutil.copy(path, root / "lib/modules")
+    init = root / "init"
+    init.write_text(INIT.replace("@MODULES@", " ".join(names)))
+    init.chmod(0o755)
+
+
+def build(folder):
+    """(kernel image, initramfs); made anew when this file or the kernel changed."""
+    image, release = kernel()
+    version = hashlib.sha256(pathlib.Path(__file__).read_bytes() + release.encode()).hexdigest()[:12]
+    path = pathlib.Path(folder) / f"initramfs-{version}.cpio"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            root = pathlib.Path(scratch) / "root"
+            root.mkdir()
+            fill(root, release)
+            names = "".join(f"{name}\0" for name in sorted(str(p.relative_to(root)) for p in root.rglob("*")))
+            with open(pathlib.Path(scratch) / "cpio", "wb") as archive:
+                subprocess.run(
+                    ["cpio", "--quiet", "-0", "-o", "-H", "newc"], input=names.encode(), cwd=root, stdout=archive, check=True
+                )
+            for old in pathlib.Path(folder).glob("initramfs-*.cpio"):
+                old.unlink()
+            os.rename(archive.name, path)
+    return image, path
