@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "capture-fleece.h"
+
+#include "nbd-socket.h"
+
+#include <unistd.h>
+
+#define JOB_GONE_MS 5000
+#define TRANSACTION_MS 30000
+
+static bool
+add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **error)
+{
+  const Config *config = plan->request->config;
+  /* an incremental capture is over in milliseconds; a full read may take hours of the guest's writes */
+  bool on_disk = disk->full_reason && config->scratch_dir;
+  guint64 limit = (on_disk ? config->scratch_disk : config->scratch_memory) / plan->disks->len;
+
+  disk->scratch = scratch_new (on_disk ? config->scratch_dir : NULL, disk->size, limit, error);
+  if (!disk->scratch || !qmp_add_fd (client, scratch_fd (disk->scratch), plan->prefix, &disk->fdset, error)
+      || !qmp_blockdev_add_scratch (client, disk->scratch_node, disk->fdset, disk->node, error))
+    return false;
+  disk->in_nodes = true;
+  return true;
+}
+
+/* One instant for all disks: bitmaps change over and copy-before-write starts, or nothing happens. */
+static bool
+run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError **error)
+{
+  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
+
+  for (guint i = 0; i < plan->disks->len; i++) {
+    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
+    qmp_transaction_bitmap_add (transaction, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, false);
+    if (disk->has_old_bitmap)
+      qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
+    qmp_transaction_backup_none (transaction, disk->job, disk->node, disk->scratch_node);
+  }
+  if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
+    return false;
+  plan->transaction = true;
+  for (guint i = 0; i < plan->disks->len; i++)
+    ((PlanDisk *)g_ptr_array_index (plan->disks, i))->in_jobs = true;
+  return true;
+}
+
+/* Between the plan and the transaction somebody may have put another node on top (an external snapshot, a
+ * pivot) or resized the disk: what was frozen would then not be what the guest sees. */
+static bool
+check_unchanged (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  g_autoptr (GPtrArray) now = qmp_query_block (client, error);
+
+  if (!now)
+    return false;
+  for (guint i = 0; i < plan->disks->len; i++) {
+    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+    const QmpDisk *device = capture_plan_find_device (now, disk->disk);
+
+    if (!device || g_strcmp0 (device->node_name, disk->node) != 0 || device->virtual_size != disk->size) {
+      g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_CHANGED,
+                   "disk %s of %s changed while the snapshot was taken (unplugged, resized, or an external "
+                   "snapshot)",
+                   disk->disk->target, plan->request->domain->name);
+      return false;
+    }
+  }
+  return true;
+}
+
+static bool
+add_exports (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  g_autofree char *fd_name = g_strconcat (plan->prefix, "-nbd", NULL);
+  g_autofree int *sockets = g_new (int, plan->disks->len);
+  guint n = plan->disks->len;
+  int listener;
+  bool ok;
+
+  if (!nbd_socket_open (plan->request->config->run_dir, n, &listener, sockets, error))
+    return false;
+  for (guint i = 0; i < n; i++)
+    ((PlanDisk *)g_ptr_array_index (plan->disks, i))->socket = sockets[i];
+  ok = qmp_getfd (client, listener, fd_name, error);
+  close (listener);
+  if (!ok || !qmp_nbd_server_start_fd (client, fd_name, n, error))
+    return false;
+  plan->nbd_server = true;
+  for (guint i = 0; i < n; i++) {
+    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+    const char *bitmap = disk->full_reason ? NULL : plan->old_bitmap;
+
+    if (!qmp_export_add (client, disk->export, disk->scratch_node, disk->disk->target,
+                         bitmap ? disk->node : NULL, bitmap, error))
+      return false;
+    disk->in_exports = true;
+  }
+  return true;
+}
+
+bool
+capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, gint64 *time_us,
+                      GError **error)
+{
+  for (guint i = 0; i < plan->disks->len; i++)
+    if (!add_scratch (plan, g_ptr_array_index (plan->disks, i), client, error))
+      return false;
+  if (!run_transaction (plan, client, stall_us, error))
+    return false;
+  *time_us = g_get_real_time ();
+  return check_unchanged (plan, client, error) && add_exports (plan, client, error);
+}
+
+/* Keeps the first error only; the others are of the same cause. */
+static void
+note (GError **first, GError *error)
+{
+  if (!error)
+    return;
+  if (*first)
+    g_error_free (error);
+  else
+    *first = error;
+}
+
+static void
+end_exports (CapturePlan *plan, QmpClient *client, GError **first)
+{
+  for (guint i = 0; i < plan->disks->len; i++) {
+    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+    GError *error = NULL;
+
+    if (disk->socket >= 0)
+      close (disk->socket);
+    disk->socket = -1;
+    if (disk->in_exports && qmp_export_del (client, disk->export, &error)
+        && qmp_export_wait_gone (client, disk->export, JOB_GONE_MS, &error))
+      disk->in_exports = false;
+    note (first, error);
+  }
+  if (plan->nbd_server) {
+    GError *error = NULL;
+
+    if (qmp_nbd_server_stop (client, &error))
+      plan->nbd_server = false;
+    note (first, error);
+  }
+}
+
+static void
+end_job (PlanDisk *disk, QmpClient *client, GError **first)
+{
+  GError *error = NULL;
+
+  if (disk->in_jobs && qmp_job_cancel (client, disk->job, &error)
+      && qmp_job_wait_gone (client, disk->job, JOB_GONE_MS, &error))
+    disk->in_jobs = false;
+  note (first, error);
+  error = NULL;
+  if (disk->in_nodes && !disk->in_jobs && qmp_blockdev_del (client, disk->scratch_node, &error))
+    disk->in_nodes = false;
+  note (first, error);
+  error = NULL;
+  /* QEMU drops a set by itself once its last user closes it and its descriptors are removed */
+  if (disk->fdset >= 0 && !disk->in_nodes && qmp_remove_fd (client, disk->fdset, &error))
+    disk->fdset = -1;
+  note (first, error);
+}
+
+bool
+capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  g_autoptr (GError) first = NULL;
+
+  end_exports (plan, client, &first);
+  for (guint i = 0; i < plan->disks->len; i++)
+    end_job (g_ptr_array_index (plan->disks, i), client, &first);
+  if (!first)
+    return true;
+  g_propagate_error (error, g_steal_pointer (&first));
+  return false;
+}
+
+bool
+capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error)
+{
+  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
+
+  if (!plan->transaction)
+    return true;
+  for (guint i = 0; i < plan->disks->len; i++) {
+    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
+    if (disk->has_old_bitmap && sealed)
+      qmp_transaction_bitmap_remove (transaction, disk->node, plan->old_bitmap);
+    if (disk->has_old_bitmap && !sealed) {
+      qmp_transaction_bitmap_enable (transaction, disk->node, plan->old_bitmap);
+      qmp_transaction_bitmap_merge (transaction, disk->node, plan->old_bitmap, plan->new_bitmap);
+    }
+    if (!sealed)
+      qmp_transaction_bitmap_remove (transaction, disk->node, plan->new_bitmap);
+  }
+  if (qmp_transaction_length (transaction) > 0
+      && !qmp_transaction_run (transaction, client, TRANSACTION_MS, NULL, error))
+    return false;
+  plan->transaction = false;
+  return true;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * capture-fleece.h: the point in time inside QEMU: scratch nodes, one transaction, exports; and their end.
+ */
+#pragma once
+
+#include "capture-plan.h"
+
+/* Everything up to connected NBD sockets in the plan.  *stall_us, *time_us: the transaction's duration and
+ * wall-clock instant.  After a failure call capture_fleece_end() and capture_fleece_settle() all the same. */
+bool capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, gint64 *time_us,
+                           GError **error);
+
+/* Takes exports, jobs, nodes and descriptors out of QEMU: the guest's writes go straight again. Goes on after
+ * a failure; false with the first error when something may be left. */
+bool capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error);
+
+/* Bitmaps: sealed: the old one goes; not sealed: the old one takes in what the new one saw, and the new one
+ * goes. */
+bool capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error);

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "capture-plan.h"
+
+#include <string.h>
+#include <unistd.h>
+
+G_DEFINE_QUARK (guardd - capture - error, capture_error)
+
+char *
+capture_prefix (Pool *pool)
+{
+  return g_strdup_printf ("guardd-%.8s", pool_id (pool));
+}
+
+static void
+plan_disk_free (gpointer data)
+{
+  PlanDisk *disk = data;
+
+  storage_image_abort (disk->writer);
+  scratch_free (disk->scratch);
+  if (disk->socket >= 0)
+    close (disk->socket);
+  g_free (disk->node);
+  g_free (disk->full_reason);
+  g_free (disk->scratch_node);
+  g_free (disk->job);
+  g_free (disk->export);
+  g_free (disk);
+}
+
+void
+capture_plan_free (CapturePlan *plan)
+{
+  if (!plan)
+    return;
+  g_free (plan->prefix);
+  g_free (plan->id);
+  g_free (plan->new_bitmap);
+  g_free (plan->old_bitmap);
+  snapshot_free (plan->latest);
+  g_ptr_array_unref (plan->disks);
+  g_free (plan);
+}
+
+/* libvirt gives -device an id that is the XML's alias; QEMU shows it as a component of the QOM path
+ * ("/machine/peripheral/virtio-disk0/virtio-backend") or, for others, as the bare id. */
+static bool
+qdev_has_alias (const char *qdev, const char *alias)
+{
+  g_auto (GStrv) parts = g_strsplit (qdev, "/", -1);
+
+  return g_strv_contains ((const char *const *)parts, alias);
+}
+
+const QmpDisk *
+capture_plan_find_device (GPtrArray *disks, const DomainDisk *disk)
+{
+  for (guint i = 0; disk->alias && i < disks->len; i++) {
+    const QmpDisk *device = g_ptr_array_index (disks, i);
+
+    if (device->qdev && qdev_has_alias (device->qdev, disk->alias))
+      return device;
+  }
+  return NULL;
+}
+
+/* The newest snapshot that has this disk with a size the new image can stand on (it must not shrink). */
+static guint64
+find_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size)
+{
+  g_autoptr (GPtrArray) all = pool_snapshots (plan->request->pool, plan->request->domain->uuid);
+
+  for (guint i = all->len; i > 0; i--) {
+    const Manifest *manifest = ((Snapshot *)g_ptr_array_index (all, i - 1))->manifest;
+    const ManifestDisk *disk = manifest_find_disk (manifest, target);
+
+    if (disk) {
+      *parent_size = disk->size;
+      return disk->size <= size ? manifest->number : 0;
+    }
+  }
+  return 0;
+}
+
+static char *
+why_not_bitmap (const CapturePlan *plan, const PlanDisk *disk, const QmpDisk *device, guint64 parent_size)
+{
+  const QmpBitmap *bitmap;
+
+  if (parent_size && parent_size != disk->size)
+    return g_strdup_printf ("the disk's size changed from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+                            " bytes",
+                            parent_size, disk->size);
+  if (disk->parent == 0)
+    return g_strdup ("first snapshot of this disk");
+  if (!device)
+    return g_strdup ("the guest is off: no dirty bitmap");
+  if (!manifest_find_disk (plan->latest->manifest, disk->disk->target))
+    return g_strdup ("the disk was not in the newest snapshot");
+  if (!plan->old_bitmap)
+    return g_strdup_printf ("the newest snapshot was taken %s: no dirty bitmap",
+                            plan->latest->manifest->guest_active ? "without one"
+                                                                 : "of the guest while it was off");
+  bitmap = qmp_disk_find_bitmap (device, plan->old_bitmap);
+  if (!bitmap)
+    return g_strdup ("the dirty bitmap is gone (QEMU was restarted, or the disk's top node changed)");
+  if (bitmap->inconsistent || !bitmap->recording || bitmap->busy || bitmap->granularity != GUARDD_BLOCK_SIZE)
+    return g_strdup ("the dirty bitmap is not usable (inconsistent, not recording, or busy)");
+  return NULL;
+}
+
+void
+capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device)
+{
+  guint64 parent_size = 0;
+  const QmpBitmap *bitmap
+      = device && plan->old_bitmap ? qmp_disk_find_bitmap (device, plan->old_bitmap) : NULL;
+
+  disk->parent = find_parent (plan, disk->disk->target, disk->size, &parent_size);
+  disk->full_reason = why_not_bitmap (plan, disk, device, parent_size);
+  /* one that QEMU calls inconsistent or busy would make the whole transaction fail */
+  disk->has_old_bitmap = bitmap && !bitmap->inconsistent && !bitmap->busy;
+  if (!disk->full_reason && bitmap)
+    disk->dirty = bitmap->count;
+}
+
+static PlanDisk *
+plan_disk_new (CapturePlan *plan, const DomainDisk *disk)
+{
+  PlanDisk *entry = g_new0 (PlanDisk, 1);
+
+  entry->disk = disk;
+  entry->fdset = -1;
+  entry->socket = -1;
+  /* node names in QEMU have at most 31 characters */
+  entry->scratch_node = g_strdup_printf ("%s-%.14s", plan->prefix, disk->target);
+  entry->job = g_strdup_printf ("%s-%s-job", plan->prefix, disk->target);
+  entry->export = g_strdup_printf ("%s-%s-x", plan->prefix, disk->target);
+  g_ptr_array_add (plan->disks, entry);
+  return entry;
+}
+
+static bool
+plan_add_running (CapturePlan *plan, GPtrArray *disks, const DomainDisk *disk, GError **error)
+{
+  const QmpDisk *device = capture_plan_find_device (disks, disk);
+  PlanDisk *entry;
+
+  if (!device || !device->node_name) {
+    g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_QEMU,
+                 "disk %s of %s: QEMU has no block device for it (alias %s)", disk->target,
+                 plan->request->domain->name, disk->alias ? disk->alias : "none");
+    return false;
+  }
+  entry = plan_disk_new (plan, disk);
+  entry->node = g_strdup (device->node_name);
+  entry->size = device->virtual_size;
+  capture_plan_base (plan, entry, device);
+  return true;
+}
+
+CapturePlan *
+capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **error)
+{
+  g_autoptr (CapturePlan) plan = g_new0 (CapturePlan, 1);
+  Domain *domain = request->domain;
+
+  plan->request = request;
+  plan->prefix = capture_prefix (request->pool);
+  plan->id = g_uuid_string_random ();
+  plan->new_bitmap = g_strdup_printf ("%s-%s", plan->prefix, plan->id);
+  plan->disks = g_ptr_array_new_with_free_func (plan_disk_free);
+  plan->latest = pool_latest (request->pool, domain->uuid);
+  if (plan->latest)
+    plan->old_bitmap = g_strdup (plan->latest->manifest->bitmap);
+  for (guint i = 0; i < domain->disks->len; i++) {
+    const DomainDisk *disk = g_ptr_array_index (domain->disks, i);
+
+    if (disk->skip_reason)
+      continue;
+    if (!disks)
+      plan_disk_new (plan, disk);
+    else if (!plan_add_running (plan, disks, disk, error))
+      return NULL;
+  }
+  if (plan->disks->len == 0) {
+    g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_NOTHING,
+                 "%s has no disk that can be captured (guardsh dominfo %s says why)", domain->name,
+                 domain->name);
+    return NULL;
+  }
+  return g_steal_pointer (&plan);
+}

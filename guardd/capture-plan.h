@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * capture-plan.h: which disks a capture takes, on top of what, and why all of a disk must be read.
+ */
+#pragma once
+
+#include "capture.h"
+#include "qmp/qmp-block.h"
+#include "scratch.h"
+
+typedef struct {
+  const DomainDisk *disk; /* the domain's */
+  char *node;             /* top node in QEMU; NULL offline */
+  guint64 size;           /* bytes */
+  guint64 parent;         /* snapshot it is based on; 0: baseline */
+  guint64 dirty;          /* bytes that are expected to be read; 0: unknown */
+  char *full_reason;      /* NULL: incremental, by old_bitmap */
+  bool has_old_bitmap;    /* the plan's old_bitmap is on this node */
+
+  /* names in QEMU, and what is there now (capture-fleece.c) */
+  char *scratch_node, *job, *export;
+  Scratch *scratch;
+  gint64 fdset; /* -1: none */
+  bool in_nodes, in_jobs, in_exports;
+  int socket; /* guardd's end of the NBD connection; -1: none */
+
+  StorageWriter *writer; /* NULL: not started, or sealed */
+  ManifestDisk *result;  /* the manifest's */
+} PlanDisk;
+
+typedef struct {
+  const CaptureRequest *request;
+  char *prefix;
+  char *id;         /* UUID of the snapshot to be */
+  char *new_bitmap; /* records from this instant on */
+  char *old_bitmap; /* has recorded since the newest snapshot; NULL: there is none */
+  Snapshot *latest; /* NULL: first one */
+  GPtrArray *disks; /* PlanDisk */
+  bool nbd_server;  /* ours is running in QEMU */
+  bool transaction; /* bitmaps and jobs are there */
+} CapturePlan;
+
+/* disks: QmpDisk of the guest as it runs; NULL: offline, then sizes come from offline_size(). */
+CapturePlan *capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **error);
+void capture_plan_free (CapturePlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CapturePlan, capture_plan_free)
+
+/* The QEMU device of a disk of the domain, or NULL. */
+const QmpDisk *capture_plan_find_device (GPtrArray *disks, const DomainDisk *disk);
+
+/* Decides on what an image of `size` bytes stands and whether the bitmap can be used. */
+void capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device);
