@@ -58,7 +58,7 @@ struct guardd_image_info {
   uint32_t size_of;
   uint64_t stored_bytes;   /* bytes of data blocks stored for this image alone */
   uint64_t changed_blocks; /* blocks written or zeroed over the parent (or the baseline) */
-  uint64_t depth;          /* images to open to read this one, 1 for one that stands alone */
+  uint64_t depth;          /* images to open to read this one; 0: not counted */
   uint8_t
       index_hash[GUARDD_HASH_SIZE]; /* SHA-256 over everything that tells what the image's own blocks are */
 };

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * chain.h: an image and everything below it, down to its base, opened for reading.
+ *
+ * What is opened stays as it is, whatever maintenance renames or removes: indexes are mapped, data files
+ * open.
+ */
+#pragma once
+
+#include "instance.h"
+
+#define CHAIN_DEPTH_MAX 512u
+
+typedef struct {
+  ImageName *name;
+  Index *index;
+  int fd; /* of the data file */
+} Level;
+
+typedef struct {
+  Level *levels; /* newest first */
+  guint n_levels;
+  guint64 size; /* of the disk, as the newest has it */
+} Chain;
+
+/* What a block is, and where it was found. level NULL: nowhere, zero. */
+typedef struct {
+  const Level *level;
+  IndexEntry entry;
+} Slot;
+
+Chain *chain_open (const Instance *instance, const struct guardd_call *call, const char *directory,
+                   const char *disk);
+void chain_close (Chain *chain); /* NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Chain, chain_close)
+
+/* slots: n of them, for blocks first … first + n - 1. */
+int chain_lookup (Chain *chain, const struct guardd_call *call, guint64 first, guint64 n, Slot *slots);
+/* The first block >= from that any level says something of; G_MAXUINT64: none.  which: one flag per level,
+ * only those with true are asked; NULL: all. */
+int chain_next (Chain *chain, const struct guardd_call *call, const bool *which, guint64 from,
+                guint64 *block);
+bool slot_is_zero (const Slot *slot);
+/* GUARDD_BLOCK_SIZE bytes, checked against the block's hash. */
+int slot_read (const Slot *slot, const struct guardd_call *call, guint8 *data);
+
+/* One level by itself. */
+int level_open (const Instance *instance, const struct guardd_call *call, const char *directory,
+                const char *disk, Level *level);
+void level_close (Level *level);
