@@ -20,7 +20,8 @@ typedef struct {
 typedef struct {
   Level *levels; /* newest first */
   guint n_levels;
-  guint64 size; /* of the disk, as the newest has it */
+  guint64 size;  /* of the disk, as the newest has it */
+  gint *readers; /* counted there until it is closed; NULL: not counted */
 } Chain;
 
 /* What a block is, and where it was found. level NULL: nowhere, zero. */

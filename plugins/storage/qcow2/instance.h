@@ -10,6 +10,8 @@
 typedef struct {
   int fd; /* the pool directory */
   char *path;
+  gint readers; /* open ones; atomic.  While there are any, nothing is folded into a base in place: a reader
+                   of a snapshot that goes would see it */
 } Instance;
 
 /* What the images of one disk of one snapshot are called. */

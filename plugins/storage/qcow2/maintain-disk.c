@@ -120,6 +120,9 @@ bool
 maintain_disk_plan (MaintainDisk *disk)
 {
   PlanNode *nodes = (PlanNode *)(void *)disk->nodes->data;
+  if (g_atomic_int_get (&disk->instance->readers) > 0)
+    for (guint b = 0; b < disk->bases->len; b++)
+      g_array_index (disk->plan_bases, PlanBase, b).index_bytes = G_MAXUINT64; /* no folding now */
   plan_make (nodes, disk->nodes->len, (PlanBase *)(void *)disk->plan_bases->data, disk->bases->len);
   for (guint i = 0; i < disk->nodes->len; i++)
     if (nodes[i].action != PLAN_KEEP)

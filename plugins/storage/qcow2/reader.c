@@ -10,14 +10,24 @@ int
 reader_open (void *instance, const struct guardd_call *call, const char *directory, const char *disk,
              void **reader)
 {
-  *reader = chain_open (instance, call, directory, disk);
-  return *reader ? 0 : -1;
+  gint *readers = &((Instance *)instance)->readers;
+  g_atomic_int_inc (readers); /* before the first file is opened */
+  Chain *chain = chain_open (instance, call, directory, disk);
+  if (chain == NULL) {
+    g_atomic_int_add (readers, -1);
+    return -1;
+  }
+  chain->readers = readers;
+  *reader = chain;
+  return 0;
 }
 
 void
 reader_release (void *reader)
 {
+  gint *readers = ((const Chain *)reader)->readers;
   chain_close (reader);
+  g_atomic_int_add (readers, -1);
 }
 
 uint64_t
