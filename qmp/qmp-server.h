@@ -36,9 +36,6 @@ QmpPeer *qmp_peer_ref (QmpPeer *peer);
 void qmp_peer_unref (QmpPeer *peer);
 void qmp_peer_close (QmpPeer *peer);
 
-/* Peer credentials of the socket: false when the kernel does not say. */
-bool qmp_peer_credentials (QmpPeer *peer, pid_t *pid, uid_t *uid, gid_t *gid);
-
 /* Sends an event {"event": name, "data": data, "timestamp": …}; data is taken over.  Not before
  * qmp_capabilities.  Dropped, and counted in the next one's data as "dropped", when the peer does not read.
  */

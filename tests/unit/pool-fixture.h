@@ -76,7 +76,8 @@ fixture_path (const Fixture *fixture, const char *name)
   return g_build_filename (fixture->path, DOMAIN, name, NULL);
 }
 
-static inline char *
+/* Not inline: gcc 12 warns of a dangling pointer that there is not. */
+__attribute__ ((noinline, unused)) static char *
 fixture_get (const Fixture *fixture, const char *name, gsize *length)
 {
   g_autofree char *path = fixture_path (fixture, name);

@@ -26,10 +26,9 @@ history_cut (const Fixture *fixture, guint n)
   g_autofree char *text = history_get (fixture);
   gsize length = strlen (text);
   for (guint i = 0; i < n; i++) {
-    char *newline = NULL;
-    text[length - 1] = '\0';
-    newline = strrchr (text, '\n');
-    length = newline ? (gsize)(newline - text) + 1 : 0;
+    length--;
+    while (length > 0 && text[length - 1] != '\n')
+      length--;
   }
   history_put (fixture, text, length);
 }
