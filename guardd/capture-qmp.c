@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The qmp engine: plan, freeze an instant inside QEMU, pull it over NBD, seal it. */
+#include "capture-draft.h"
 #include "capture-files.h"
 #include "capture-fleece.h"
 #include "pull.h"
@@ -7,11 +8,9 @@
 #include <string.h>
 
 typedef struct {
+  CaptureDraft draft;
   CapturePlan *plan;
   QmpClient *client;
-  PoolDraft *draft;
-  Manifest *manifest;
-  gint64 started;
   GError *seal_error; /* the sealing thread's */
 } Capture;
 
@@ -25,27 +24,6 @@ expected_bytes (const CapturePlan *plan)
   for (guint i = 0; i < plan->disks->len; i++)
     sum += ((PlanDisk *)g_ptr_array_index (plan->disks, i))->dirty;
   return sum;
-}
-
-static bool
-prepare_images (Capture *capture, GError **error)
-{
-  CapturePlan *plan = capture->plan;
-
-  for (guint i = 0; i < plan->disks->len; i++) {
-    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-
-    disk->result = manifest_add_disk (capture->manifest, disk->disk->target);
-    disk->result->source = g_strdup (disk->disk->source);
-    disk->result->format = g_strdup (disk->disk->format);
-    disk->result->size = disk->size;
-    disk->result->parent = disk->parent;
-    disk->result->full_reason = g_strdup (disk->full_reason);
-    disk->writer = pool_draft_image (capture->draft, disk->disk->target, disk->parent, disk->size, error);
-    if (!disk->writer)
-      return false;
-  }
-  return true;
 }
 
 static bool
@@ -103,38 +81,12 @@ pull_all (Capture *capture, GError **error)
   return true;
 }
 
-static bool
-seal (Capture *capture, GError **error)
-{
-  CapturePlan *plan = capture->plan;
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
-  PoolDraft *draft = g_steal_pointer (&capture->draft);
-
-  for (guint i = 0; i < plan->disks->len; i++) {
-    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-    struct guardd_image_info info = { .size_of = sizeof info };
-
-    if (!storage_image_seal (g_steal_pointer (&disk->writer), &info, error)) {
-      pool_draft_abort (draft);
-      return false;
-    }
-    disk->result->stored_bytes = info.stored_bytes;
-    memcpy (disk->result->index_hash, info.index_hash, sizeof info.index_hash);
-  }
-  if (plan->request->evidence) {
-    state->evidence = true;
-    state->hold = g_strdup ("evidence of the state before a rollback");
-  }
-  capture->manifest->duration_us = (guint64)(g_get_monotonic_time () - capture->started);
-  return pool_draft_commit (draft, capture->manifest, state, error);
-}
-
 static gpointer
 seal_thread (gpointer data)
 {
   Capture *capture = data;
 
-  return GINT_TO_POINTER (seal (capture, &capture->seal_error));
+  return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
 }
 
 /* QEMU is tidied up while the disk writes: the guest's writes must not be copied for an fsync's sake. */
@@ -155,7 +107,7 @@ seal_and_end (Capture *capture, GError **error)
   if (sealed) {
     /* the snapshot is safe; the sweep before the next one cleans up */
     g_warning ("%s: snapshot %" G_GUINT64_FORMAT " is sealed, but QEMU could not be tidied up: %s",
-               capture->plan->request->domain->name, capture->manifest->number,
+               capture->plan->request->domain->name, capture->draft.manifest->number,
                tidy ? tidy->message : "bitmaps");
     return true;
   }
@@ -175,45 +127,23 @@ undo (Capture *capture, GError **error)
     g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_LEFT, "%s; and QEMU could not be tidied up: %s",
                  first ? first : "failed", tidy ? tidy->message : "bitmaps");
   }
-  for (guint i = 0; i < capture->plan->disks->len; i++) {
-    PlanDisk *disk = g_ptr_array_index (capture->plan->disks, i);
-
-    storage_image_abort (g_steal_pointer (&disk->writer));
-  }
-  pool_draft_abort (g_steal_pointer (&capture->draft));
-}
-
-static void
-describe (Capture *capture)
-{
-  const CaptureRequest *request = capture->plan->request;
-  Manifest *manifest = capture->manifest;
-
-  manifest->number = pool_draft_number (capture->draft);
-  manifest->id = g_strdup (capture->plan->id);
-  manifest->domain_uuid = g_strdup (request->domain->uuid);
-  manifest->domain_name = g_strdup (request->domain->name);
-  manifest->engine = g_strdup ("qmp");
-  manifest->origin = g_strdup (request->origin);
-  manifest->description = g_strdup (request->description);
-  manifest->guest_active = true;
-  manifest->bitmap = g_strdup (capture->plan->new_bitmap);
+  capture_draft_abort (&capture->draft);
 }
 
 static bool
 run (Capture *capture, GError **error)
 {
-  const CaptureRequest *request = capture->plan->request;
-
-  capture->draft
-      = pool_draft_new (request->pool, request->domain->uuid, expected_bytes (capture->plan), error);
-  if (!capture->draft)
+  CapturePlan *plan = capture->plan;
+  CaptureDraft *draft = &capture->draft;
+  if (!capture_draft_open (draft, plan, "qmp", expected_bytes (plan), error)) {
+    capture_draft_abort (draft);
     return false;
-  describe (capture);
-  if (prepare_images (capture, error)
-      && capture_fleece_begin (capture->plan, capture->client, &capture->manifest->stall_us,
-                               &capture->manifest->time_us, error)
-      && capture_files_add (capture->draft, capture->manifest, request->domain, error)
+  }
+  draft->manifest->guest_active = true;
+  draft->manifest->bitmap = g_strdup (plan->new_bitmap);
+  if (capture_fleece_begin (plan, capture->client, &draft->manifest->stall_us, &draft->manifest->time_us,
+                            error)
+      && capture_files_add (draft->draft, draft->manifest, plan->request->domain, error)
       && pull_all (capture, error))
     return seal_and_end (capture, error);
   undo (capture, error);
@@ -223,24 +153,12 @@ run (Capture *capture, GError **error)
 Snapshot *
 capture_qmp (QmpClient *client, const CaptureRequest *request, GError **error)
 {
-  Capture capture = { .client = client, .started = g_get_monotonic_time () };
+  Capture capture = { .client = client, .draft.started = g_get_monotonic_time () };
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
-  g_autoptr (Manifest) manifest = manifest_new ();
-  g_autoptr (CapturePlan) plan = NULL;
-  Snapshot *snapshot;
-
-  if (!disks)
-    return NULL;
-  plan = capture_plan_new (request, disks, error);
-  if (!plan)
+  g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, disks, error) : NULL;
+  if (plan == NULL)
     return NULL;
   capture.plan = plan;
-  capture.manifest = manifest;
-  if (!run (&capture, error))
-    return NULL;
-  snapshot = g_new0 (Snapshot, 1);
-  snapshot->manifest = g_steal_pointer (&manifest);
-  snapshot->state = snapshot_state_new ();
-  snapshot->state->evidence = request->evidence;
-  return snapshot;
+  bool sealed = run (&capture, error);
+  return capture_draft_close (&capture.draft, sealed);
 }

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * capture-draft.h: the snapshot in the making: number, writers, manifest; the same for every engine.
+ */
+#pragma once
+
+#include "capture-plan.h"
+
+typedef struct {
+  CapturePlan *plan;
+  PoolDraft *draft;   /* NULL: sealed or aborted */
+  Manifest *manifest; /* owned */
+  gint64 started;     /* monotonic */
+} CaptureDraft;
+
+/* Allocates number and writers of every disk of the plan; need: bytes expected to be stored.  After a failure
+ * call capture_draft_abort() all the same. */
+bool capture_draft_open (CaptureDraft *capture, CapturePlan *plan, const char *engine, guint64 need,
+                         GError **error);
+/* Seals every image and lists the snapshot.  On failure every trace is gone. */
+bool capture_draft_seal (CaptureDraft *capture, GError **error);
+void capture_draft_abort (CaptureDraft *capture);
+/* What was sealed, as a value; frees the rest. */
+Snapshot *capture_draft_close (CaptureDraft *capture, bool sealed);
