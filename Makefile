@@ -16,8 +16,8 @@ SANITIZE := -fsanitize=address,undefined -fno-omit-frame-pointer
 endif
 
 PKGS      := glib-2.0 gio-2.0 gio-unix-2.0 json-c libvirt libvirt-qemu libnbd sqlite3 libcrypto libxml-2.0
-PKGCFLAGS  = $(shell pkg-config --cflags $(PKGS))
-PKGLIBS    = $(shell pkg-config --libs $(PKGS))
+PKGCFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKGLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
         -Wno-unused-parameter -Wno-missing-field-initializers
@@ -28,11 +28,14 @@ CFLAGS  ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARD) $(SANITIZE)
 ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -Wl,--as-needed
 
-ROOMS     := base qmp guardd guardsh
-objects    = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+# V=1 shows the commands
+Q   := $(if $(V),,@)
+say := $(if $(V),@\#,@printf '  %s %s\n')
+
+objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 BASE_O    := $(call objects,base)
 QMP_O     := $(call objects,qmp)
-GUARDD_O  := $(filter-out $(BUILD)/guardd/main.o,$(call objects,guardd))
+GUARDD_O  := $(filter-out $(BUILD)/obj/guardd/main.o,$(call objects,guardd))
 GUARDSH_O := $(call objects,guardsh)
 STORAGE   := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/storage/*/plugin.c))))
 PLUGINS   := $(patsubst %,$(BUILD)/plugins/storage-%.so,$(STORAGE))
@@ -60,35 +63,40 @@ help:
 deps:
 	@packaging/deps
 
-$(BUILD)/%.o: %.c
+$(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libbase.a: $(BASE_O)
 $(BUILD)/libqmp.a: $(QMP_O)
 $(BUILD)/libguardd.a: $(GUARDD_O)
 $(BUILD)/%.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 LIBS := $(BUILD)/libguardd.a $(BUILD)/libqmp.a $(BUILD)/libbase.a
 
-$(BUILD)/guardd: $(BUILD)/guardd/main.o $(LIBS)
-	$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS)
+$(BUILD)/guardd: $(BUILD)/obj/guardd/main.o $(LIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS)
 
 $(BUILD)/guardsh: $(GUARDSH_O) $(BUILD)/libqmp.a $(BUILD)/libbase.a
-	$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -lreadline
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -lreadline
 
 define storage_plugin
 $(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/plugin.map
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) $$(PKGLIBS)
+	$(say) LD $$@
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) $$(PKGLIBS)
 endef
 $(foreach p,$(STORAGE),$(eval $(call storage_plugin,$(p))))
 
 $(BUILD)/tests/%: tests/%.c $(LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(PKGLIBS)
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(PKGLIBS)
 
 # libFuzzer needs clang and objects of its own
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)

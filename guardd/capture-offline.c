@@ -107,9 +107,8 @@ pull_disks (const CapturePlan *plan, GError **error)
     nbd_server_stop (server, NULL); /* its data is here, or the error is already said */
     if (!ok) {
       g_prefix_error (error, "disk %s of %s: ", disk->disk->target, request->domain->name);
-      if (error && *error && strcmp (words, "no message") != 0)
-        (*error)->message
-            = g_strconcat (g_steal_pointer (&(*error)->message), " (qemu-nbd: ", words, ")", NULL);
+      if (strcmp (words, "no message") != 0)
+        g_prefix_error (error, "qemu-nbd: %s: ", words);
       return false;
     }
   }

@@ -177,7 +177,7 @@ capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **erro
   for (guint i = 0; i < domain->disks->len; i++) {
     const DomainDisk *disk = g_ptr_array_index (domain->disks, i);
 
-    if (disk->skip_reason)
+    if (disk->skip_reason || (!disks && !disk->source)) /* off: only what has a path can be opened */
       continue;
     if (!disks)
       plan_disk_new (plan, disk);

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
+#include "base/json.h"
+
+#include "describe.h"
+#include "job.h"
+#include "schedule.h"
+
+#define AGAIN_US (G_USEC_PER_SEC / 2)        /* when somebody is due and there is no slot */
+#define MISSED_TOLD_US (60 * G_USEC_PER_SEC) /* between two reports of one guest */
+
+/* --- what is due --- */
+
+static gint
+compare_due (gconstpointer a, gconstpointer b)
+{
+  gint64 x = (*(const Guest *const *)a)->due, y = (*(const Guest *const *)b)->due;
+  return x < y ? -1 : x > y;
+}
+
+static GPtrArray *
+guests_due (const Daemon *daemon, gint64 now)
+{
+  GPtrArray *due = g_ptr_array_new ();
+  GHashTableIter iter;
+  Guest *guest;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest))
+    if (guest->due && guest->due <= now && guest->policy && guest->domain && !guest->unfinished)
+      g_ptr_array_add (due, guest);
+  g_ptr_array_sort (due, compare_due);
+  return due;
+}
+
+static guint
+slots_free (const Daemon *daemon, gint64 now)
+{
+  guint overdue = 0;
+  for (guint i = 0; i < daemon->running->len; i++) {
+    const Job *job = daemon->running->pdata[i];
+    overdue += job->capture && now - job->started > SCHEDULE_SHARE_US;
+  }
+  return schedule_slots (daemon->config->parallel, daemon->captures, overdue);
+}
+
+static void
+guest_missed (Daemon *daemon, Guest *guest, guint64 missed, gint64 now)
+{
+  guest->missed += missed;
+  if (missed == 0 || (guest->missed_told && now - guest->missed_told < MISSED_TOLD_US))
+    return;
+  guest->missed_told = now;
+  json_object *event = describe_guest_event (guest);
+  json_add_u64 (event, "missed", missed);
+  control_event (daemon->control, "INTERVAL_MISSED", event);
+  g_message ("%s: %" G_GUINT64_FORMAT " intervals passed without a snapshot%s (%" G_GUINT64_FORMAT
+             " since the start of guardd)",
+             guest->name, missed,
+             !daemon->libvirt_connected ? ": libvirt is away"
+             : guest->busy              ? ": the one before is still being taken"
+                                        : "",
+             guest->missed);
+}
+
+static void
+guest_advance (Daemon *daemon, Guest *guest, gint64 now, bool taken)
+{
+  guint64 missed = 0;
+  guest->due = schedule_next (guest->due, guest->policy->interval_us, now, &missed);
+  guest_missed (daemon, guest, missed + (taken ? 0 : 1), now);
+}
+
+static void
+guest_start (Daemon *daemon, Guest *guest)
+{
+  bool off = guest->shutdown_due && !domain_is_active (guest->domain);
+  guest->shutdown_due = false;
+  job_start (job_capture_new (daemon, guest, off ? "shutdown" : "schedule", NULL, NULL));
+}
+
+/* False: no slot; somebody waits. */
+static bool
+schedule_run_due (Daemon *daemon, gint64 now)
+{
+  g_autoptr (GPtrArray) due = guests_due (daemon, now);
+  guint slots = slots_free (daemon, now);
+  for (guint i = 0; i < due->len; i++) {
+    Guest *guest = due->pdata[i];
+    if (guest->busy || !daemon->libvirt_connected) {
+      guest_advance (daemon, guest, now, false);
+      continue;
+    }
+    if (slots == 0)
+      return false;
+    slots--;
+    guest_advance (daemon, guest, now, true);
+    guest_start (daemon, guest);
+  }
+  return true;
+}
+
+static gint64
+schedule_next_due (const Daemon *daemon)
+{
+  gint64 next = G_MAXINT64;
+  GHashTableIter iter;
+  const Guest *guest;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest))
+    if (guest->due && guest->policy && guest->domain && !guest->unfinished)
+      next = MIN (next, guest->due);
+  return next;
+}
+
+static gboolean
+schedule_tick (gpointer data)
+{
+  Daemon *daemon = data;
+  daemon->tick = 0;
+  daemon_schedule (daemon);
+  return G_SOURCE_REMOVE;
+}
+
+void
+daemon_schedule (Daemon *daemon)
+{
+  if (daemon->tick)
+    g_source_remove (daemon->tick);
+  daemon->tick = 0;
+  if (daemon->stopping)
+    return;
+  gint64 now = g_get_monotonic_time ();
+  bool all = schedule_run_due (daemon, now);
+  gint64 next = all ? schedule_next_due (daemon) : now + AGAIN_US;
+  if (next == G_MAXINT64)
+    return;
+  now = g_get_monotonic_time ();
+  /* Rounded up: a tick that comes early finds nothing due. */
+  daemon->tick = g_timeout_add ((guint)(MAX (0, next - now) / 1000 + 1), schedule_tick, daemon);
+}
+
+/* --- pruning --- */
+
+#define PRUNE_DELAY_SECONDS 10
+
+typedef struct {
+  char *uuid, *name;
+  Pool *pool;
+  const Retention *keep; /* the configuration's, which outlives every job */
+  GArray *removed;       /* guint64 */
+} Prune;
+
+static void
+prune_free (gpointer data)
+{
+  Prune *prune = data;
+  g_free (prune->uuid);
+  g_free (prune->name);
+  g_array_unref (prune->removed);
+  g_free (prune);
+}
+
+static GHashTable *
+prune_numbers (const Prune *prune)
+{
+  GHashTable *numbers = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
+  g_autoptr (GPtrArray) all = pool_snapshots (prune->pool, prune->uuid);
+  for (guint i = 0; i < all->len; i++)
+    g_hash_table_add (numbers,
+                      g_memdup2 (&((const Snapshot *)all->pdata[i])->manifest->number, sizeof (guint64)));
+  return numbers;
+}
+
+static bool
+prune_one (Prune *prune, GCancellable *cancellable, GError **error)
+{
+  guint64 removed = 0;
+  g_autoptr (GHashTable) before = prune_numbers (prune);
+  if (!pool_prune (prune->pool, prune->uuid, prune->keep, g_get_real_time (), &removed, cancellable, error))
+    return false;
+  g_autoptr (GHashTable) after = prune_numbers (prune);
+  GHashTableIter iter;
+  const guint64 *number;
+  g_hash_table_iter_init (&iter, before);
+  while (g_hash_table_iter_next (&iter, (gpointer *)&number, NULL))
+    if (!g_hash_table_contains (after, number))
+      g_array_append_val (prune->removed, *number);
+  return true;
+}
+
+static bool
+prune_run (Job *job, GError **error)
+{
+  GPtrArray *list = job->data;
+  for (guint i = 0; i < list->len; i++) {
+    g_autoptr (GError) failure = NULL;
+    if (g_cancellable_set_error_if_cancelled (job->cancellable, error))
+      return false;
+    /* One that fails must not keep the others from being pruned. */
+    if (!prune_one (list->pdata[i], job->cancellable, &failure))
+      g_warning ("%s: pruning failed: %s", ((const Prune *)list->pdata[i])->name, failure->message);
+  }
+  return true;
+}
+
+static void
+prune_done (Job *job, const GError *error)
+{
+  GPtrArray *list = job->data;
+  job->daemon->pruning = false;
+  for (guint i = 0; i < list->len; i++) {
+    const Prune *prune = list->pdata[i];
+    if (prune->removed->len == 0)
+      continue;
+    json_object *event = json_object_new_object (), *numbers = json_object_new_array ();
+    for (guint n = 0; n < prune->removed->len; n++)
+      json_object_array_add (numbers,
+                             json_object_new_int64 ((gint64)g_array_index (prune->removed, guint64, n)));
+    json_add_string (event, "domain", prune->name);
+    json_add_string (event, "uuid", prune->uuid);
+    json_object_object_add (event, "numbers", numbers);
+    control_event (job->daemon->control, "SNAPSHOT_DELETED", event);
+  }
+}
+
+static gboolean
+prune_tick (gpointer data)
+{
+  Daemon *daemon = data;
+  GPtrArray *list = g_ptr_array_new_with_free_func (prune_free);
+  GHashTableIter iter;
+  const char *uuid;
+  g_hash_table_iter_init (&iter, daemon->prunes);
+  while (!daemon->pruning && g_hash_table_iter_next (&iter, (gpointer *)&uuid, NULL)) {
+    const Guest *guest = g_hash_table_lookup (daemon->guests, uuid);
+    if (guest && guest->policy) {
+      Prune *prune = g_new0 (Prune, 1);
+      *prune = (Prune){ g_strdup (guest->uuid), g_strdup (guest->name), guest->pool, guest->policy->keep,
+                        g_array_new (FALSE, FALSE, sizeof (guint64)) };
+      g_ptr_array_add (list, prune);
+    }
+    g_hash_table_iter_remove (&iter);
+  }
+  if (list->len == 0 || daemon->stopping) {
+    g_ptr_array_unref (list);
+    return G_SOURCE_CONTINUE;
+  }
+  Job *job = job_new (daemon, NULL, NULL);
+  job->data = list;
+  job->data_free = (GDestroyNotify)g_ptr_array_unref;
+  job->run = prune_run;
+  job->done = prune_done;
+  daemon->pruning = true;
+  job_start_beside (job);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+daemon_prune_soon (Daemon *daemon, const char *uuid)
+{
+  if (daemon->prunes == NULL) {
+    daemon->prunes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+    g_timeout_add_seconds (PRUNE_DELAY_SECONDS, prune_tick, daemon);
+  }
+  g_hash_table_add (daemon->prunes, g_strdup (uuid));
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
+#include "daemon.h"
+
+#include "job.h"
+#include "rollback.h"
+
+#include <errno.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <string.h>
+
+static bool
+make_directory (const char *path, int mode, GError **error)
+{
+  if (g_mkdir_with_parents (path, mode) == 0)
+    return true;
+  g_set_error (error, G_IO_ERROR, (gint)g_io_error_from_errno (errno), "%s: cannot make it: %s", path,
+               g_strerror (errno));
+  return false;
+}
+
+/* A pool that cannot be opened must not keep guardd from protecting what goes to the others; the only one
+ * must. */
+static bool
+open_pools (Daemon *daemon, GError **error)
+{
+  const Config *config = daemon->config;
+  for (guint i = 0; i < config->pools->len; i++) {
+    const ConfigPool *entry = config->pools->pdata[i];
+    g_autoptr (GError) failure = NULL;
+    g_autofree char *file = g_strdup_printf ("%s.sqlite", entry->name);
+    g_autofree char *catalog = g_build_filename (config->state_dir, file, NULL);
+    Pool *pool = pool_open (entry->name, entry->path, config->plugin_dir, catalog, &failure);
+    if (pool == NULL) {
+      g_propagate_error (error, g_steal_pointer (&failure));
+      return false;
+    }
+    g_auto (GStrv) problems = pool_problems (pool);
+    for (char **problem = problems; *problem; problem++)
+      g_warning ("pool %s: %s", entry->name, *problem);
+    g_hash_table_insert (daemon->pools, entry->name, pool);
+  }
+  return true;
+}
+
+static bool
+daemon_start (Daemon *daemon, GError **error)
+{
+  const Config *config = daemon->config;
+  /* Others may enter run_dir: the sockets in it decide who may talk to guardd. */
+  if (!make_directory (config->run_dir, 0755, error) || !make_directory (config->state_dir, 0700, error)
+      || !open_pools (daemon, error))
+    return false;
+  daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
+  if (daemon->control == NULL || !daemon_choices_load (daemon, error) || !rollback_load (daemon, error))
+    return false;
+  daemon->roster = roster_new (config->uri, &daemon_roster_callbacks, daemon);
+  GHashTableIter iter;
+  Guest *guest;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
+    session_free (guest->session); /* of a choice that was loaded before there was a roster */
+    guest->session = session_new (daemon->roster, guest->uuid);
+  }
+  daemon_load_guests (daemon);
+  return true;
+}
+
+Daemon *
+daemon_new (const char *config_path, GError **error)
+{
+  Config *config = config_load (config_path, error);
+  if (config == NULL)
+    return NULL;
+  Daemon *daemon = g_new0 (Daemon, 1);
+  daemon->config = config;
+  daemon->pools = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_close);
+  daemon->guests = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, guest_free);
+  daemon->running = g_ptr_array_new ();
+  daemon->threads = g_thread_pool_new (job_thread, daemon, -1, FALSE, NULL);
+  daemon->loop = g_main_loop_new (NULL, FALSE);
+  if (daemon_start (daemon, error))
+    return daemon;
+  daemon_free (daemon);
+  return NULL;
+}
+
+static gboolean
+daemon_stop (gpointer data)
+{
+  Daemon *daemon = data;
+  if (daemon->stopping)
+    return G_SOURCE_CONTINUE;
+  g_message ("ending: %u captures and other works are given up", daemon->running->len);
+  daemon->stopping = true;
+  for (guint i = 0; i < daemon->running->len; i++)
+    g_cancellable_cancel (((Job *)daemon->running->pdata[i])->cancellable);
+  if (daemon->running->len == 0)
+    g_main_loop_quit (daemon->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+daemon_run (Daemon *daemon)
+{
+  g_unix_signal_add (SIGTERM, daemon_stop, daemon);
+  g_unix_signal_add (SIGINT, daemon_stop, daemon);
+  g_message ("guardd " GUARDD_VERSION " is up, listening in %s", daemon->config->run_dir);
+  g_main_loop_run (daemon->loop);
+}
+
+void
+daemon_free (Daemon *daemon)
+{
+  if (daemon == NULL)
+    return;
+  GHashTableIter iter;
+  Guest *guest;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest))
+    job_fail_waiting (guest, "guardd is ending");
+  g_clear_pointer (&daemon->control, control_free);
+  g_hash_table_unref (daemon->guests);
+  g_clear_pointer (&daemon->roster, roster_free);
+  g_thread_pool_free (daemon->threads, FALSE, TRUE);
+  g_hash_table_unref (daemon->pools);
+  if (daemon->prunes)
+    g_hash_table_unref (daemon->prunes);
+  g_ptr_array_unref (daemon->running);
+  g_main_loop_unref (daemon->loop);
+  g_free (daemon->libvirt_error);
+  config_free (daemon->config);
+  g_free (daemon);
+}

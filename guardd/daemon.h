@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * daemon.h: everything that guardd has while it runs; private to the daemon*, guest*, job* and command*
+ * files.
+ *
+ * Threads: Daemon and Guest belong to the main thread.  Work that blocks is a Job (job.h): its run() has a
+ * thread and touches only what the job holds, its done() is back on the main thread.
+ */
+#pragma once
+
+#include "config.h"
+#include "control.h"
+#include "domain.h"
+#include "pool.h"
+#include "roster.h"
+#include "session.h"
+
+typedef struct Job Job;
+
+typedef enum {
+  CHOICE_NONE,
+  CHOICE_PROTECT,
+  CHOICE_UNPROTECT
+} Choice; /* by command; none: the configuration's */
+
+typedef struct {
+  char *uuid, *name;
+  Domain *domain; /* as libvirt describes it; NULL: undefined, only the pool knows it */
+  Choice choice;
+  char *choice_policy;        /* NULL: by the configuration */
+  const ConfigPolicy *policy; /* NULL: not protected */
+  Pool *pool;                 /* the policy's, or where its snapshots are; may be NULL */
+  gint64 due;                 /* monotonic, 0: nothing is due */
+  guint64 missed;             /* intervals, since start */
+  gint64 missed_told;         /* monotonic: when they were last reported */
+  guint failures;             /* in a row */
+  char *last_error;
+  Session *session;  /* NULL: none yet */
+  Job *busy;         /* owns the guest: captures, rollbacks; NULL: none */
+  GQueue waiting;    /* Job, for when it is free */
+  bool shutdown_due; /* it went off: capture that state */
+  bool unfinished;   /* a rollback of an earlier guardd waits for libvirt */
+} Guest;
+
+typedef struct {
+  Config *config;
+  GHashTable *pools;  /* name -> Pool */
+  GHashTable *guests; /* UUID -> Guest */
+  Roster *roster;
+  bool libvirt_connected;
+  char *libvirt_error;
+  Control *control;
+  GThreadPool *threads; /* Job */
+  GMainLoop *loop;
+  guint tick;         /* source of the next due time */
+  guint captures;     /* jobs that are captures, running */
+  GPtrArray *running; /* Job; borrowed */
+  GHashTable *prunes; /* UUID: snapshots were added since the last pruning */
+  bool pruning, stopping;
+  GCancellable *cancellable; /* of everything, at the end */
+} Daemon;
+
+/* --- daemon.c --- */
+Daemon *daemon_new (const char *config_path, GError **error);
+/* Runs until SIGTERM or SIGINT; ends what is under way. */
+void daemon_run (Daemon *daemon);
+void daemon_free (Daemon *daemon);
+
+/* --- daemon-guests.c --- */
+Guest *daemon_find_guest (Daemon *daemon, const char *name_or_uuid, GError **error);
+/* The guest of a snapshot's domain, made when only a pool knows it. */
+Guest *daemon_guest (Daemon *daemon, const char *uuid, const char *name);
+/* Policy, pool and due time by configuration and choice. */
+void daemon_guest_apply (Daemon *daemon, Guest *guest);
+void guest_free (gpointer guest);
+extern const RosterCallbacks daemon_roster_callbacks;
+/* Guests that only pools know. */
+void daemon_load_guests (Daemon *daemon);
+const char *guest_state_name (const Daemon *daemon, const Guest *guest);
+guint64 guest_snapshots (const Guest *guest);
+
+/* --- daemon-choices.c: what protect and unprotect said, kept over restarts --- */
+bool daemon_choices_load (Daemon *daemon, GError **error);
+bool daemon_choices_save (Daemon *daemon, GError **error);
+
+/* --- daemon-schedule.c --- */
+/* Looks what is due now, and again when the next is. */
+void daemon_schedule (Daemon *daemon);
+/* Prunes domains that have new snapshots, in the background, now and then. */
+void daemon_prune_soon (Daemon *daemon, const char *uuid);
+
+/* --- commands --- */
+extern const ControlCommand daemon_commands[];

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
+#include "base/json.h"
+#include "base/units.h"
+
+#include "capture.h"
+#include "describe.h"
+#include "job.h"
+
+typedef struct {
+  char *description;
+  Snapshot *snapshot; /* NULL after success: nothing had changed */
+} CaptureData;
+
+static void
+data_free (gpointer data)
+{
+  CaptureData *capture = data;
+  g_free (capture->description);
+  snapshot_free (capture->snapshot);
+  g_free (capture);
+}
+
+static Snapshot *
+capture_active (Job *job, const CaptureRequest *request, GError **error)
+{
+  Session *session = job->guest->session;
+  QmpClient *client = session_client (session, job->pool, error);
+  if (client == NULL)
+    return NULL;
+  Snapshot *snapshot = capture_qmp (client, request, error);
+  /* A guest that somebody paused stays paused. */
+  if (snapshot == NULL && job->domain->state == DOMAIN_STATE_RUNNING)
+    session_resume (session, job->domain->name);
+  else if (snapshot == NULL)
+    session_reset (session);
+  return snapshot;
+}
+
+Snapshot *
+job_capture_now (Job *job, const char *origin, const char *description, bool evidence, GError **error)
+{
+  CaptureRequest request = { .config = job->daemon->config,
+                             .pool = job->pool,
+                             .domain = job->domain,
+                             .origin = origin,
+                             .description = description,
+                             .evidence = evidence,
+                             .cancellable = job->cancellable };
+  if (job->domain == NULL || job->pool == NULL) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s", job->guest->name,
+                 job->domain ? "no pool for it: protect it first" : "it is not defined in libvirt");
+    return NULL;
+  }
+  if (domain_is_active (job->domain))
+    return capture_active (job, &request, error);
+  return capture_offline (&request, error);
+}
+
+static bool
+capture_run (Job *job, GError **error)
+{
+  CaptureData *data = job->data;
+  g_autoptr (GError) failure = NULL;
+  data->snapshot = job_capture_now (job, job->origin, data->description, false, &failure);
+  if (failure == NULL)
+    return true;
+  g_propagate_error (error, g_steal_pointer (&failure));
+  return false;
+}
+
+static void
+capture_failed (Job *job, const GError *error)
+{
+  Guest *guest = job->guest;
+  guest->failures++;
+  g_free (guest->last_error);
+  guest->last_error = g_strdup (error->message);
+  json_object *event = describe_guest_event (guest);
+  json_add_string (event, "error", error->message);
+  control_event (job->daemon->control, "SNAPSHOT_FAILED", event);
+  /* Once an interval for hours would bury everything else. */
+  if (guest->failures <= 3 || guest->failures % 100 == 0)
+    g_warning ("%s: snapshot failed (%u in a row): %s", guest->name, guest->failures, error->message);
+  roster_refresh (job->daemon->roster, guest->uuid, "checked");
+}
+
+static void
+capture_succeeded (Job *job)
+{
+  Guest *guest = job->guest;
+  CaptureData *data = job->data;
+  if (guest->failures > 0)
+    g_message ("%s: snapshots work again after %u failures", guest->name, guest->failures);
+  guest->failures = 0;
+  g_clear_pointer (&guest->last_error, g_free);
+  if (data->snapshot == NULL)
+    return;
+  control_event (job->daemon->control, "SNAPSHOT_CREATED", describe_snapshot (data->snapshot));
+  daemon_prune_soon (job->daemon, guest->uuid);
+}
+
+static void
+capture_done (Job *job, const GError *error)
+{
+  CaptureData *data = job->data;
+  /* A start of the guest ends the reading of its images: nothing is wrong. */
+  if (error && g_cancellable_is_cancelled (job->cancellable))
+    g_debug ("%s: capture given up: %s", job->guest->name, error->message);
+  else if (error)
+    capture_failed (job, error);
+  else
+    capture_succeeded (job);
+  if (job->call && data->snapshot)
+    control_call_return (g_steal_pointer (&job->call), describe_snapshot (data->snapshot));
+}
+
+Job *
+job_capture_new (Daemon *daemon, Guest *guest, const char *origin, const char *description, ControlCall *call)
+{
+  Job *job = job_new (daemon, guest, call);
+  CaptureData *data = g_new0 (CaptureData, 1);
+  data->description = g_strdup (description);
+  job->data = data;
+  job->data_free = data_free;
+  job->origin = origin;
+  job->capture = true;
+  job->run = capture_run;
+  job->done = capture_done;
+  return job;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "job.h"
+
+#define WAITING_MAX 16u
+
+typedef struct {
+  Job *job;
+  GError *error;
+} Outcome;
+
+Job *
+job_new (Daemon *daemon, Guest *guest, ControlCall *call)
+{
+  Job *job = g_new0 (Job, 1);
+  job->daemon = daemon;
+  job->guest = guest;
+  job->call = call;
+  job->pool = guest ? guest->pool : NULL;
+  job->cancellable = g_cancellable_new ();
+  return job;
+}
+
+void
+job_free (Job *job)
+{
+  if (job->data_free)
+    job->data_free (job->data);
+  g_clear_pointer (&job->domain, domain_unref);
+  g_object_unref (job->cancellable);
+  g_free (job);
+}
+
+static void
+job_answer (Job *job, const GError *error)
+{
+  ControlCall *call = g_steal_pointer (&job->call);
+  if (call == NULL)
+    return;
+  if (error)
+    control_call_error (call, error);
+  else
+    control_call_return (call, NULL);
+}
+
+static void
+job_launch (Job *job)
+{
+  Daemon *daemon = job->daemon;
+  job->started = g_get_monotonic_time ();
+  if (job->guest) {
+    g_clear_pointer (&job->domain, domain_unref);
+    job->domain = job->guest->domain ? domain_ref (job->guest->domain) : NULL;
+  }
+  g_ptr_array_add (daemon->running, job);
+  daemon->captures += job->capture;
+  g_thread_pool_push (daemon->threads, job, NULL);
+}
+
+static gboolean
+job_finish (gpointer data)
+{
+  Outcome *outcome = data;
+  Job *job = outcome->job;
+  Daemon *daemon = job->daemon;
+  Guest *guest = job->guest;
+  bool owner = guest && guest->busy == job;
+  g_ptr_array_remove_fast (daemon->running, job);
+  daemon->captures -= job->capture;
+  if (owner)
+    guest->busy = NULL;
+  if (job->done)
+    job->done (job, outcome->error);
+  job_answer (job, outcome->error);
+  job_free (job);
+  g_clear_error (&outcome->error);
+  g_free (outcome);
+  Job *next = owner && guest->busy == NULL ? g_queue_pop_head (&guest->waiting) : NULL;
+  if (next && !daemon->stopping) {
+    guest->busy = next;
+    job_launch (next);
+  } else if (next) {
+    g_queue_push_head (&guest->waiting, next);
+    job_fail_waiting (guest, "guardd is ending");
+  }
+  if (daemon->stopping && daemon->running->len == 0)
+    g_main_loop_quit (daemon->loop);
+  else
+    daemon_schedule (daemon);
+  return G_SOURCE_REMOVE;
+}
+
+void
+job_thread (gpointer data, gpointer opaque)
+{
+  Outcome *outcome = g_new0 (Outcome, 1);
+  outcome->job = data;
+  outcome->job->run (outcome->job, &outcome->error);
+  g_main_context_invoke (NULL, job_finish, outcome);
+}
+
+void
+job_start_beside (Job *job)
+{
+  job_launch (job);
+}
+
+void
+job_start (Job *job)
+{
+  Guest *guest = job->guest;
+  if (guest == NULL || guest->busy == NULL) {
+    if (guest)
+      guest->busy = job;
+    job_launch (job);
+  } else if (g_queue_get_length (&guest->waiting) < WAITING_MAX)
+    g_queue_push_tail (&guest->waiting, job);
+  else {
+    g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_BUSY, "%s has %u commands waiting already",
+                                            guest->name, WAITING_MAX);
+    job_answer (job, error);
+    job_free (job);
+  }
+}
+
+void
+job_fail_waiting (Guest *guest, const char *why)
+{
+  Job *job;
+  while ((job = g_queue_pop_head (&guest->waiting)) != NULL) {
+    g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: %s", guest->name, why);
+    job_answer (job, error);
+    job_free (job);
+  }
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * job.h: work that blocks, for a guest or for nobody in particular.
+ */
+#pragma once
+
+#include "daemon.h"
+
+struct Job {
+  Daemon *daemon;
+  Guest *guest;      /* owned by this job while it runs; NULL: none */
+  Domain *domain;    /* as it was when the job started; referenced; NULL: undefined, or no guest */
+  Pool *pool;        /* the guest's; NULL: none */
+  ControlCall *call; /* whom to answer; NULL: nobody, or answered */
+  GCancellable *cancellable;
+  bool capture; /* counts as one */
+  gint64 started;
+  const char *origin;
+  void *data; /* the job's own */
+  GDestroyNotify data_free;
+  bool (*run) (Job *job, GError **error); /* on a thread */
+  void (*done) (Job *job,
+                const GError *error); /* on the main thread; error NULL: it went well. May be NULL.  A call
+                                         that it leaves unanswered is answered: {} or the error */
+};
+
+/* call, guest may be NULL.  Free with job_start() or job_free(). */
+Job *job_new (Daemon *daemon, Guest *guest, ControlCall *call);
+/* Runs it, after what the guest is busy with; takes it over. */
+void job_start (Job *job);
+/* Runs it beside whatever the guest is busy with: for work that only reads the pool. */
+void job_start_beside (Job *job);
+void job_free (Job *job);
+/* Threads for all jobs. */
+void job_thread (gpointer job, gpointer daemon);
+/* Unstarted jobs of a guest fail. */
+void job_fail_waiting (Guest *guest, const char *why);
+
+/* --- job-capture.c --- */
+Job *job_capture_new (Daemon *daemon, Guest *guest, const char *origin, const char *description,
+                      ControlCall *call);
+/* For other jobs that need a snapshot on their way: on the job's thread. */
+Snapshot *job_capture_now (Job *job, const char *origin, const char *description, bool evidence,
+                           GError **error);

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DESCRIPTORS_WANTED 65536u /* a reader holds one per overlay of a chain, and there are many guests */
+
+static int
+usage (FILE *out)
+{
+  fprintf (out, "usage: guardd -c FILE\n"
+                "Takes snapshots of all protected domains until it is told to end (SIGTERM).\n"
+                "  -c FILE    configuration; see guardd.conf(5)\n"
+                "  -t         check the configuration and end\n"
+                "  -V         print the version\n");
+  return out == stdout ? 0 : 2;
+}
+
+static void
+raise_limits (void)
+{
+  struct rlimit limit;
+  if (getrlimit (RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_WANTED) {
+    limit.rlim_cur = MIN (limit.rlim_max, DESCRIPTORS_WANTED);
+    setrlimit (RLIMIT_NOFILE, &limit);
+  }
+}
+
+static int
+check_config (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Config) config = config_load (path, &error);
+  if (config == NULL) {
+    fprintf (stderr, "guardd: %s\n", error->message);
+    return 1;
+  }
+  printf ("%s: fine\n", path);
+  return 0;
+}
+
+static int
+run (const char *path)
+{
+  g_autoptr (GError) error = NULL;
+  Daemon *daemon = daemon_new (path, &error);
+  if (daemon == NULL) {
+    fprintf (stderr, "guardd: %s\n", error->message);
+    return 1;
+  }
+  daemon_run (daemon);
+  daemon_free (daemon);
+  return 0;
+}
+
+int
+main (int argc, char **argv)
+{
+  const char *path = NULL;
+  bool check = false;
+  int option;
+  while ((option = getopt (argc, argv, "c:tVh")) != -1)
+    switch (option) {
+    case 'c':
+      path = optarg;
+      break;
+    case 't':
+      check = true;
+      break;
+    case 'V':
+      puts ("guardd " GUARDD_VERSION);
+      return 0;
+    case 'h':
+      return usage (stdout);
+    default:
+      return usage (stderr);
+    }
+  if (path == NULL || optind < argc)
+    return usage (stderr);
+  umask (0077);
+  signal (SIGPIPE, SIG_IGN);
+  raise_limits ();
+  return check ? check_config (path) : run (path);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rollback.h: brings a guest's disks back to what a snapshot has.
+ *
+ * Steps, each written to STATE_DIR/rollback/<uuid>.json before it is done:
+ *
+ *   suspend   the guest stands still: evidence is the disks' last state
+ *   evidence  a snapshot of that state
+ *   destroy   its process is gone (a running attacker gets no graceful shutdown)
+ *   write     only blocks that differ are written, in the guest's own format
+ *   state     NVRAM and TPM state put back
+ *   start     it runs again; the journal goes
+ *
+ * A crash before "destroy" is undone (the guest goes on), one after it is finished at the next start of
+ * guardd. While a journal of a later step is there, libvirt's hook refuses to start the guest.
+ */
+#pragma once
+
+#include "daemon.h"
+
+typedef struct {
+  char *snapshot; /* as the user said it */
+  char **disks;   /* targets; NULL: all that the snapshot has */
+  bool dry_run, no_start;
+} RollbackOptions;
+
+/* Answers the call.  options are taken over. */
+void rollback_start (Daemon *daemon, Guest *guest, RollbackOptions *options, ControlCall *call);
+void rollback_options_free (RollbackOptions *options);
+
+/* At start: guests with an unfinished rollback are captured by nobody until it is finished or undone. */
+bool rollback_load (Daemon *daemon, GError **error);
+/* Once libvirt is there: finishes or undoes it.  Harmless when there is nothing to do. */
+void rollback_recover (Daemon *daemon);

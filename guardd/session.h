@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * session.h: guardd's way to one QEMU process, and that it has been swept of an earlier guardd's leftovers.
+ *
+ * Used by one thread at a time: the job that owns the guest.
+ */
+#pragma once
+
+#include "pool.h"
+#include "qmp/qmp-client.h"
+#include "roster.h"
+
+typedef struct Session Session;
+
+Session *session_new (Roster *roster, const char *uuid);
+void session_free (Session *session); /* NULL is fine */
+
+/* A client on which capture_qmp() may run: swept for this pool.  Borrowed. */
+QmpClient *session_client (Session *session, Pool *pool, GError **error);
+/* The next session_client() starts afresh: QEMU was replaced, or a call went wrong. */
+void session_reset (Session *session);
+/* After a failed capture of a guest that ran before: if it is stopped by an I/O error, lets it go on. */
+void session_resume (Session *session, const char *name);
