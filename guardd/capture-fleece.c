@@ -36,7 +36,7 @@ run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError
     qmp_transaction_bitmap_add (transaction, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, false);
     if (disk->has_old_bitmap)
       qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
-    qmp_transaction_backup_none (transaction, disk->job, disk->node, disk->scratch_node);
+    qmp_transaction_backup_none (transaction, disk->job, disk->node, disk->scratch_node, disk->filter_node);
   }
   if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
     return false;
@@ -59,7 +59,8 @@ check_unchanged (CapturePlan *plan, QmpClient *client, GError **error)
     PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const QmpDisk *device = capture_plan_find_device (now, disk->disk);
 
-    if (!device || g_strcmp0 (device->node_name, disk->node) != 0 || device->virtual_size != disk->size) {
+    if (!device || g_strcmp0 (device->node_name, disk->filter_node) != 0
+        || device->virtual_size != disk->size) {
       g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_CHANGED,
                    "disk %s of %s changed while the snapshot was taken (unplugged, resized, or an external "
                    "snapshot)",

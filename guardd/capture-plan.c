@@ -24,6 +24,7 @@ plan_disk_free (gpointer data)
   g_free (disk->node);
   g_free (disk->full_reason);
   g_free (disk->scratch_node);
+  g_free (disk->filter_node);
   g_free (disk->job);
   g_free (disk->export);
   g_free (disk);
@@ -134,6 +135,7 @@ plan_disk_new (CapturePlan *plan, const DomainDisk *disk)
   entry->fdset = -1;
   entry->socket = -1;
   /* node names in QEMU have at most 31 characters */
+  entry->filter_node = g_strdup_printf ("%s-%.12s-f", plan->prefix, disk->target);
   entry->scratch_node = g_strdup_printf ("%s-%.14s", plan->prefix, disk->target);
   entry->job = g_strdup_printf ("%s-%s-job", plan->prefix, disk->target);
   entry->export = g_strdup_printf ("%s-%s-x", plan->prefix, disk->target);

@@ -18,7 +18,7 @@ typedef struct {
   bool has_old_bitmap;    /* the plan's old_bitmap is on this node */
 
   /* names in QEMU, and what is there now (capture-fleece.c) */
-  char *scratch_node, *job, *export;
+  char *scratch_node, *filter_node, *job, *export;
   Scratch *scratch;
   gint64 fdset; /* -1: none */
   bool in_nodes, in_jobs, in_exports;

@@ -88,7 +88,8 @@ qmp_transaction_bitmap_merge (QmpTransaction *t, const char *node, const char *t
 }
 
 void
-qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target)
+qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target,
+                             const char *filter)
 {
   json_object *data = add_action (t, "blockdev-backup");
 
@@ -96,6 +97,7 @@ qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *nod
   json_add_string (data, "device", node);
   json_add_string (data, "target", target);
   json_add_string (data, "sync", "none");
+  json_add_string (data, "filter-node-name", filter);
 }
 
 size_t
