@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "command.h"
+#include "table.h"
+
+#include <stdio.h>
+
+static const Column list_columns[] = {
+  { "Name", "name", CELL_TEXT },          { "State", "state", CELL_TEXT },
+  { "Policy", "policy", CELL_TEXT },      { "Snapshots", "snapshots", CELL_NUMBER },
+  { "Newest", "latest.time", CELL_AGE },  { "Missed", "missed_intervals", CELL_NUMBER },
+  { "Problem", "last_error", CELL_NOTE }, { NULL, NULL, CELL_TEXT },
+};
+
+static int
+run_list (Shell *shell, const Words *words)
+{
+  json_object *domains = NULL;
+  g_autoptr (json_object) answer = shell_call (shell, "domain-list", NULL, 0);
+  if (answer == NULL)
+    return EXIT_FAILED;
+  if (!shell_print_json (shell, answer) && json_get_array (answer, "domains", &domains, NULL))
+    table_print (domains, list_columns);
+  return EXIT_DONE;
+}
+
+static const Option domain_options[]
+    = { { "domain", OPTION_STRING, true, true, "name or UUID" }, { NULL, OPTION_FLAG, false, false, NULL } };
+
+static const Column info_columns[] = {
+  { "Name:", "name", CELL_TEXT },
+  { "UUID:", "uuid", CELL_TEXT },
+  { "State:", "state", CELL_TEXT },
+  { "Protected:", "protected", CELL_YES },
+  { "Policy:", "policy", CELL_TEXT },
+  { "By:", "protected_by", CELL_TEXT },
+  { "Interval:", "interval_ms", CELL_MS },
+  { "Pool:", "pool", CELL_TEXT },
+  { "Engine:", "engine", CELL_TEXT },
+  { "Why that engine:", "engine_reason", CELL_TEXT },
+  { "Snapshots:", "snapshots", CELL_NUMBER },
+  { "Newest:", "latest.number", CELL_NUMBER },
+  { "Taken:", "latest.time", CELL_AGE },
+  { "Next in:", "next_in_ms", CELL_MS },
+  { "Missed intervals:", "missed_intervals", CELL_NUMBER },
+  { "Failures:", "failures", CELL_NUMBER },
+  { "Last error:", "last_error", CELL_TEXT },
+  { NULL, NULL, CELL_TEXT },
+};
+
+static const Column disk_columns[] = {
+  { "Disk", "target", CELL_TEXT },     { "Format", "format", CELL_TEXT },
+  { "Size", "size_bytes", CELL_SIZE }, { "Captured", "captured", CELL_YES },
+  { "Source", "source", CELL_TEXT },   { "Why not", "reason", CELL_NOTE },
+  { NULL, NULL, CELL_TEXT },
+};
+
+static int
+run_dominfo (Shell *shell, const Words *words)
+{
+  json_object *disks = NULL;
+  g_autoptr (json_object) answer
+      = shell_call (shell, "domain-info", words_arguments (words, "domain", NULL), 0);
+  if (answer == NULL)
+    return EXIT_FAILED;
+  if (shell_print_json (shell, answer))
+    return EXIT_DONE;
+  table_print_one (answer, info_columns);
+  if (json_get_array (answer, "disks", &disks, NULL)) {
+    putchar ('\n');
+    table_print (disks, disk_columns);
+  }
+  return EXIT_DONE;
+}
+
+static int
+done (Shell *shell, json_object *answer, const char *format, const char *what)
+{
+  g_autoptr (json_object) owned = answer;
+  if (answer == NULL)
+    return EXIT_FAILED;
+  if (!shell_print_json (shell, answer) && !shell->quiet) {
+    g_autofree char *safe = shell_escape (what);
+    printf (format, safe);
+  }
+  return EXIT_DONE;
+}
+
+static const Option protect_options[]
+    = { { "domain", OPTION_STRING, true, true, "name or UUID" },
+        { "policy", OPTION_STRING, false, false, "a [policy] of guardd.conf" },
+        { NULL, OPTION_FLAG, false, false, NULL } };
+
+static int
+run_protect (Shell *shell, const Words *words)
+{
+  json_object *answer = shell_call (shell, "protect", words_arguments (words, "domain", "policy", NULL), 0);
+  return done (shell, answer, "Domain %s is protected\n", words_string (words, "domain"));
+}
+
+static int
+run_unprotect (Shell *shell, const Words *words)
+{
+  json_object *answer = shell_call (shell, "unprotect", words_arguments (words, "domain", NULL), 0);
+  return done (shell, answer, "Domain %s is protected no longer; its snapshots stay\n",
+               words_string (words, "domain"));
+}
+
+const Command domain_commands[] = {
+  { "list", NULL, run_list, "all domains, and how they are protected" },
+  { "dominfo", domain_options, run_dominfo, "one domain and its disks" },
+  { "protect", protect_options, run_protect, "take snapshots of a domain" },
+  { "unprotect", domain_options, run_unprotect, "take no more snapshots of a domain" },
+  { NULL, NULL, NULL, NULL },
+};
