@@ -81,7 +81,7 @@ $(BUILD)/guardd: $(BUILD)/obj/guardd/main.o $(LIBS)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS)
 
-$(BUILD)/guardsh: $(GUARDSH_O) $(BUILD)/libqmp.a $(BUILD)/libbase.a
+$(BUILD)/guardsh: $(GUARDSH_O) $(LIBS)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -lreadline
 

@@ -73,14 +73,14 @@ run_dominfo (Shell *shell, const Words *words)
 }
 
 static int
-done (Shell *shell, json_object *answer, const char *format, const char *what)
+done (Shell *shell, json_object *answer, const char *what, const char *now)
 {
   g_autoptr (json_object) owned = answer;
   if (answer == NULL)
     return EXIT_FAILED;
   if (!shell_print_json (shell, answer) && !shell->quiet) {
     g_autofree char *safe = shell_escape (what);
-    printf (format, safe);
+    printf ("Domain %s %s\n", safe, now);
   }
   return EXIT_DONE;
 }
@@ -94,15 +94,14 @@ static int
 run_protect (Shell *shell, const Words *words)
 {
   json_object *answer = shell_call (shell, "protect", words_arguments (words, "domain", "policy", NULL), 0);
-  return done (shell, answer, "Domain %s is protected\n", words_string (words, "domain"));
+  return done (shell, answer, words_string (words, "domain"), "is protected");
 }
 
 static int
 run_unprotect (Shell *shell, const Words *words)
 {
   json_object *answer = shell_call (shell, "unprotect", words_arguments (words, "domain", NULL), 0);
-  return done (shell, answer, "Domain %s is protected no longer; its snapshots stay\n",
-               words_string (words, "domain"));
+  return done (shell, answer, words_string (words, "domain"), "is protected no longer; its snapshots stay");
 }
 
 const Command domain_commands[] = {

@@ -51,6 +51,8 @@ class Guardd:
         self.config_path.write_text(config)
 
     def start(self, wait=True):
+        if self.make_pool and not (self.pool / "pool.json").exists():
+            self.sh("pool-create", self.pool)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.bed.build / "guardd", "-c", self.config_path], stdin=subprocess.DEVNULL,
@@ -58,8 +60,6 @@ class Guardd:
             )
         if wait:
             until(self.answers, 30, "guardd to answer")
-            if self.make_pool and not (self.pool / "pool.json").exists():
-                self.sh("pool-create", self.pool)
         return self
 
     def answers(self):
