@@ -30,7 +30,7 @@ ALL_LDFLAGS = $(LDFLAGS) $(SANITIZE) -Wl,-z,relro,-z,now -Wl,--as-needed
 
 # V=1 shows the commands
 Q   := $(if $(V),,@)
-say := $(if $(V),@\#,@printf '  %s %s\n')
+say := @printf '  %s %s\n'
 
 objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard $(1)/*.c))
 BASE_O    := $(call objects,base)

@@ -169,6 +169,13 @@ qmp_client_next_event (QmpClient *client, guint timeout_ms, GError **error)
   return event;
 }
 
+void
+qmp_client_set_event_handler (QmpClient *client, QmpEventHandler handler, void *opaque)
+{
+  client->transport->handler = handler;
+  client->transport->handler_opaque = opaque;
+}
+
 /* --- what the peer can do, from its own schema --- */
 
 static bool

@@ -119,6 +119,11 @@ receive (SocketTransport *t, gint64 deadline, GError **error)
 static void
 keep_event (SocketTransport *t, json_object *event)
 {
+  if (t->base.handler != NULL) {
+    t->base.handler (event, t->base.handler_opaque);
+    json_object_put (event);
+    return;
+  }
   g_queue_push_tail (&t->events, event);
   if (t->events.length > t->limits.max_events)
     json_object_put (g_queue_pop_head (&t->events));

@@ -20,6 +20,8 @@ typedef struct {
 
 struct QmpTransport {
   const QmpTransportOps *ops;
+  QmpEventHandler handler; /* NULL: events are kept */
+  void *handler_opaque;
 };
 
 /* limits are complete (no zeros).  Takes fd over. */
