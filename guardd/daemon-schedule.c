@@ -55,11 +55,7 @@ guest_missed (Daemon *daemon, Guest *guest, guint64 missed, gint64 now)
   control_event (daemon->control, "INTERVAL_MISSED", event);
   g_message ("%s: %" G_GUINT64_FORMAT " intervals passed without a snapshot%s (%" G_GUINT64_FORMAT
              " since the start of guardd)",
-             guest->name, missed,
-             !daemon->libvirt_connected ? ": libvirt is away"
-             : guest->busy              ? ": the one before is still being taken"
-                                        : "",
-             guest->missed);
+             guest->name, missed, guest->busy ? ": the one before is still being taken" : "", guest->missed);
 }
 
 static void
@@ -86,7 +82,7 @@ schedule_run_due (Daemon *daemon, gint64 now)
   guint slots = slots_free (daemon, now);
   for (guint i = 0; i < due->len; i++) {
     Guest *guest = due->pdata[i];
-    if (guest->busy || !daemon->libvirt_connected) {
+    if (guest->busy) {
       guest_advance (daemon, guest, now, false);
       continue;
     }
@@ -127,7 +123,8 @@ daemon_schedule (Daemon *daemon)
   if (daemon->tick)
     g_source_remove (daemon->tick);
   daemon->tick = 0;
-  if (daemon->stopping)
+  /* Without libvirt nobody knows which guests run.  Looked at again, and counted, when it is back. */
+  if (daemon->stopping || !daemon->libvirt_connected)
     return;
   gint64 now = g_get_monotonic_time ();
   bool all = schedule_run_due (daemon, now);

@@ -1,0 +1,212 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Snapshots of paused guests: what they hold, what they cost, what they leave behind."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from suite import CommandError, Disk, equal, main, qemu_open_files, until
+from daemon import GuardshError
+
+MIB = 1 << 20
+OURS = "guardd-"
+
+
+def snapshots(bed, name="web01"):
+    return bed.sh("snapshot-list", name)["snapshots"]
+
+
+def manual(bed, **options):
+    """guardd that takes snapshots only when told: its first scheduled one is waited for."""
+    bed.guardd(interval="7d", **options)
+    bed.wait(lambda: all(d["snapshots"] for d in bed.sh("list")["domains"]), 30, "the first snapshots")
+
+
+def image(bed, snapshot, target):
+    return str(bed.daemon.pool / snapshot["uuid"] / f"{snapshot['number']:08}" / f"{target}.qcow2")
+
+
+def content(bed, snapshot, target):
+    """By qemu-img alone."""
+    raw = bed.images / "content.raw"
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", image(bed, snapshot, target), raw], check=True)
+    return raw.read_bytes()
+
+
+def leftovers(guest):
+    """What guardd has in this QEMU: names of bitmaps, nodes, jobs, exports, descriptor sets."""
+    nodes = guest.qmp("query-named-block-nodes")
+    bitmaps = {b["name"] for n in nodes for b in n.get("dirty-bitmaps", []) if b["name"].startswith(OURS)}
+    other = [n["node-name"] for n in nodes if n["node-name"].startswith(OURS)]
+    other += [j["id"] for j in guest.qmp("query-jobs")] + [e["id"] for e in guest.qmp("query-block-exports")]
+    other += [str(s["fdset-id"]) for s in guest.qmp("query-fdsets")]
+    return bitmaps, other
+
+
+def test_a_snapshot_holds_what_was_written_before_it_and_nothing_after(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "qcow2")])
+    for target in ("vda", "vdb"):
+        guest.write(target, "1M", "2M", 0xA5)
+    manual(bed)
+    guest.write("vda", "1M", "1M", 0x11)
+    guest.zero("vdb", "2M", "1M")
+    second = bed.sh("snapshot-create", "web01")
+    guest.write("vda", 0, "64M", 0xFF)
+    first = snapshots(bed)[0]
+    equal(content(bed, first, "vda")[MIB : 3 * MIB], b"\xa5" * 2 * MIB)
+    now = content(bed, second, "vda")
+    equal((now[MIB : 2 * MIB], now[2 * MIB : 3 * MIB]), (b"\x11" * MIB, b"\xa5" * MIB))
+    assert not any(now[3 * MIB :])
+    equal(content(bed, second, "vdb")[2 * MIB : 3 * MIB], bytes(MIB))
+    equal(second["changed_bytes"], 2 * MIB)
+    equal(second["stored_bytes"], MIB)
+
+
+def test_only_dirty_bytes_are_read_after_the_first_time(bed):
+    guest = bed.paused_guest("web01", [Disk("20G", "raw")])
+    guest.write("vda", "5G", "16M", 3)
+    manual(bed)
+    guest.write("vda", "9G", "16M", 4)
+    snapshot = bed.sh("snapshot-create", "web01")
+    equal(snapshot["read_bytes"], 16 * MIB)
+    equal(snapshot["disks"][0]["full_reason"], None)
+    assert 0 < snapshot["stall_us"] < 1_000_000
+
+
+def test_nothing_of_a_capture_is_left_in_qemu_or_on_disk(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "qcow2")])
+    before = sorted(os.listdir(bed.images))
+    manual(bed)
+    for pattern in range(1, 5):
+        guest.write("vda", 0, "1M", pattern)
+        bed.sh("snapshot-create", "web01")
+    bitmaps, other = leftovers(guest)
+    equal(len(bitmaps), 1)
+    equal(other, [])
+    equal(sorted(os.listdir(bed.images)), before)
+    equal(os.listdir("/run/guardd/nbd"), [])
+    equal(guest.state(), "paused")
+
+
+def test_no_qemu_opens_a_file_of_the_pool(bed):
+    guest = bed.paused_guest("web01", [Disk("256M", "raw")])
+    manual(bed)
+    for pattern in range(1, 6):
+        guest.write("vda", 0, "128M", pattern)
+        words = [str(bed.build / "guardsh"), "snapshot-create", "web01"]
+        capture = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        while capture.poll() is None:
+            equal(qemu_open_files(bed.state), [])
+        equal(capture.returncode, 0)
+
+
+def test_the_pool_is_closed_to_other_users(bed):
+    bed.paused_guest("web01")
+    manual(bed)
+    path = image(bed, snapshots(bed)[0], "vda")
+    for words in (["cat", path], ["ls", bed.daemon.pool]):
+        done = subprocess.run(["setpriv", "--reuid", "64055", "--clear-groups", *words], capture_output=True)
+        assert done.returncode and b"Permission denied" in done.stderr, done
+
+
+def test_a_restarted_qemu_is_compared_and_the_reason_is_given(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "qcow2")])
+    guest.write("vda", 0, "8M", 1)
+    manual(bed)
+    guest.destroy()
+    guest.start()
+    guest.write("vda", "4M", "1M", 2)
+    snapshot = bed.sh("snapshot-create", "web01")
+    disk = snapshot["disks"][0]
+    assert "bitmap" in disk["full_reason"], disk
+    assert disk["read_bytes"] >= 8 * MIB
+    equal(snapshot["stored_bytes"], MIB)
+
+
+def test_a_restarted_guardd_goes_on_from_the_bitmap_in_qemu(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    manual(bed)
+    guest.write("vda", "8M", "1M", 7)
+    bed.daemon.kill()
+    bed.daemon.start()
+    bed.wait(lambda: bed.sh("list")["domains"][0]["state"] == "paused", 30, "guardd to see the guest")
+    snapshot = bed.sh("snapshot-create", "web01")
+    equal((snapshot["disks"][0]["full_reason"], snapshot["read_bytes"]), (None, MIB))
+
+
+def test_a_guest_that_is_off_is_captured_once_per_change(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")], start=False)
+    bed.guardd(interval="1s")
+    bed.wait(lambda: len(snapshots(bed)) == 1, 30, "a snapshot of it")
+    first = snapshots(bed)[0]
+    equal((first["engine"], first["guest_active"]), ("offline", False))
+    with open(guest.disks[0].path, "r+b") as file:
+        file.seek(5 * MIB)
+        file.write(b"changed" * 1000)
+    bed.wait(lambda: len(snapshots(bed)) == 2, 30, "another one")
+    equal(content(bed, snapshots(bed)[1], "vda")[5 * MIB : 5 * MIB + 7], b"changed")
+    again = bed.sh("list")["domains"][0]
+    bed.wait(lambda: bed.sh("list")["domains"][0]["next_in_ms"] > again["next_in_ms"] or True, 5, "an interval")
+    equal(len(snapshots(bed)), 2)
+
+
+def test_a_shutdown_is_captured(bed):
+    guest = bed.paused_guest("web01")
+    bed.guardd(interval="7d")
+    bed.wait(lambda: len(snapshots(bed)) == 1, 30, "the first snapshot")
+    guest.write("vda", 0, "1M", 9)
+    guest.destroy()
+    bed.wait(lambda: len(snapshots(bed)) == 2, 30, "one of the shutdown")
+    last = snapshots(bed)[1]
+    equal((last["origin"], last["engine"]), ("shutdown", "offline"))
+    equal(content(bed, last, "vda")[:MIB], b"\x09" * MIB)
+
+
+def test_disks_that_cannot_be_captured_are_named_with_the_reason(bed):
+    bed.paused_guest("web01", [Disk("16M"), Disk("16M", shareable=True), Disk("16M", read_only=True)])
+    manual(bed)
+    disks = {d["target"]: d for d in bed.sh("dominfo", "web01")["disks"]}
+    equal([disks[t]["captured"] for t in ("vda", "vdb", "vdc")], [True, False, False])
+    assert disks["vda"]["reason"] is None and disks["vdb"]["reason"] and disks["vdc"]["reason"], disks
+    equal([d["target"] for d in snapshots(bed)[0]["disks"]], ["vda"])
+
+
+def test_every_snapshot_of_many_verifies_and_reads_the_same_by_qemu_img(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "qcow2")])
+    manual(bed)
+    for number in range(12):
+        guest.write("vda", f"{number}M", "1M", number + 1)
+        guest.write("vdb", f"{2 * number}M", "64k", number + 1)
+        bed.sh("snapshot-create", "web01")
+    equal(len(bed.sh("snapshot-verify", "web01", "--deep")["verified"]), 13)
+    for index, snapshot in enumerate(snapshots(bed)):
+        data = content(bed, snapshot, "vda")
+        want = b"".join(bytes([n + 1]) * MIB for n in range(index))
+        equal(data[: len(want)], want)
+        assert not any(data[len(want) :])
+
+
+def test_retention_prunes_in_the_background(bed):
+    guest = bed.paused_guest("web01", [Disk("64M")])
+    bed.guardd(interval="1s", keep="3x1s")
+    bed.wait(lambda: snapshots(bed) and snapshots(bed)[0]["number"] > 3, 60, "old snapshots to go")
+    guest.write("vda", 0, "1M", 5)
+    bed.sh("snapshot-create", "web01")
+    assert bed.sh("snapshot-verify", "web01", "--deep")["verified"]
+
+
+def test_errors_say_what_to_do(bed):
+    bed.paused_guest("web01")
+    manual(bed)
+    for words, part in ((("snapshot-info", "web01", "99"), "99"), (("dominfo", "nobody"), "guardsh list")):
+        try:
+            bed.sh(*words)
+        except GuardshError as error:
+            assert error.status == 1 and part in error.message, error.message
+        else:
+            raise AssertionError(f"{words} passed")
+    equal(bed.daemon.guardsh("snapshot-info").returncode, 2)
+
+
+main()
