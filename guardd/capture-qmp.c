@@ -150,13 +150,29 @@ run (Capture *capture, GError **error)
   return false;
 }
 
+/* A paused guest writes nothing, and while it is paused QEMU keeps every descriptor set that it was told to drop
+ * (monitor_fdset_cleanup() waits for a running guest): so it is not captured again and again for nothing. */
+static bool
+is_idle (const CapturePlan *plan)
+{
+  const CaptureRequest *request = plan->request;
+  if (request->domain->state != DOMAIN_STATE_PAUSED || strcmp (request->origin, "schedule") != 0)
+    return false;
+  for (guint i = 0; i < plan->disks->len; i++) {
+    const PlanDisk *disk = plan->disks->pdata[i];
+    if (disk->full_reason || disk->dirty > 0)
+      return false;
+  }
+  return plan->latest->manifest->disks->len == plan->disks->len;
+}
+
 Snapshot *
 capture_qmp (QmpClient *client, const CaptureRequest *request, GError **error)
 {
   Capture capture = { .client = client, .draft.started = g_get_monotonic_time () };
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
   g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, disks, error) : NULL;
-  if (plan == NULL)
+  if (plan == NULL || is_idle (plan))
     return NULL;
   capture.plan = plan;
   bool sealed = run (&capture, error);

@@ -35,7 +35,8 @@ typedef struct {
 } CaptureRequest;
 
 /* A running (or paused) guest, by QMP.  capture_qmp_sweep() must have succeeded once on this QEMU process
- * before.  Returns the snapshot as listed. */
+ * before.  Returns the snapshot as listed; NULL without error: a paused guest, and
+ * nothing has changed since the newest. */
 Snapshot *capture_qmp (QmpClient *client, const CaptureRequest *request, GError **error);
 
 /* Removes what an earlier guardd (or a failed capture) left in this QEMU: exports, jobs, nodes, descriptor

@@ -111,6 +111,9 @@ scratch_free (Scratch *scratch)
 {
   if (!scratch)
     return;
+  /* A QEMU that keeps its descriptor (paused, or hung) must not keep the memory. */
+  if (ftruncate (scratch->fd, 0) < 0)
+    g_debug ("scratch: cannot truncate, ignoring");
   close (scratch->fd);
   g_free (scratch);
 }

@@ -29,7 +29,10 @@ class Qmp:
         self.close()
 
     def close(self):
-        self.lines.close()
+        try:
+            self.lines.close()
+        except OSError:
+            pass  # what was never sent to a QEMU that is gone
         self.socket.close()
 
     def _read(self):
