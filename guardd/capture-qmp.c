@@ -150,8 +150,9 @@ run (Capture *capture, GError **error)
   return false;
 }
 
-/* A paused guest writes nothing, and while it is paused QEMU keeps every descriptor set that it was told to drop
- * (monitor_fdset_cleanup() waits for a running guest): so it is not captured again and again for nothing. */
+/* A paused guest writes nothing, and while it is paused QEMU keeps every descriptor set that it was told to
+ * drop (monitor_fdset_cleanup() waits for a running guest): so it is not captured again and again for
+ * nothing. */
 static bool
 is_idle (const CapturePlan *plan)
 {

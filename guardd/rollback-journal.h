@@ -18,9 +18,9 @@ typedef struct {
 typedef struct {
   char *uuid, *name, *pool;
   RollbackStep step;
-  guint64 snapshot, evidence; /* evidence 0: not yet */
+  guint64 snapshot, evidence;             /* evidence 0: not yet */
   bool was_active, was_running, no_start; /* active: running, or paused by somebody */
-  GPtrArray *disks; /* RollbackDisk */
+  GPtrArray *disks;                       /* RollbackDisk */
 } RollbackJournal;
 
 RollbackJournal *rollback_journal_new (void);

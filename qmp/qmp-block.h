@@ -65,7 +65,8 @@ void qmp_transaction_bitmap_enable (QmpTransaction *t, const char *node, const c
 void qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name);
 void qmp_transaction_bitmap_merge (QmpTransaction *t, const char *node, const char *target,
                                    const char *source);
-/* blockdev-backup sync=none node -> target as job `job`; while it runs a filter node `filter` stands on node */
+/* blockdev-backup sync=none node -> target as job `job`; while it runs a filter node `filter` stands on node
+ */
 void qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target,
                                   const char *filter);
 size_t qmp_transaction_length (const QmpTransaction *t);
