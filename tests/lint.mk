@@ -2,12 +2,9 @@
 # make lint: format, static analysis, and house rules that a grep can check; each prints its reason.
 
 C      := $(shell git ls-files '*.c' '*.h')
-SHELLS := .ci/run packaging/deps packaging/install packaging/libvirt-hook tests/lib/enter
+SHELLS := .ci/run tests/lint-rules tests/fuzz/run packaging/deps packaging/install packaging/libvirt-hook tests/lib/enter
 PYTHON := $(shell git ls-files '*.py') tests/run tests/demo/demo
 MANS   := $(wildcard docs/man/*)
-
-# $(call forbid,PATTERN,FILES,REASON)
-forbid = @if grep -nE -- '$(1)' $(2); then echo 'lint: $(3)'; exit 1; fi
 
 .PHONY: lint format shell python man spdx rules size cppcheck
 lint: format shell python man spdx rules size cppcheck
@@ -43,12 +40,4 @@ size:
 	  lines=$$(wc -l <$$file); [ $$lines -le 400 ] || { echo "$$file: $$lines lines: lint: split it"; exit 1; }; done
 
 rules:
-	$(call forbid,\b(system|popen) *\(,$(C),no shell: run argv)
-	$(call forbid,\b(strcpy|strcat|sprintf|gets|alloca) *\(,$(C),unbounded: use GLib)
-	$(call forbid,	,$(C),no tabs)
-	$(call forbid,include "(guardd|guardsh|plugins|tests)/,$(filter qmp/% base/%,$(C)),base/ and qmp/ know nothing of guardd)
-	$(call forbid,include "(guardd|guardsh|base|qmp)/,$(filter plugins/%,$(C)),a plugin includes only include/ and its own)
-	$(call forbid,include ".*tests/,$(filter-out tests/%,$(C)),nothing includes from tests/)
-	$(call forbid,include <g(lib|io),$(filter include/%,$(C)),no GLib type crosses the plugin contract)
-	$(call forbid,error->message *[!=]=|strstr \(.*error->message,$(filter-out tests/%,$(C)),never decide by error text)
-	$(call forbid,\bsleep *\(,$(filter tests/%.c,$(C)),tests wait for conditions)
+	@tests/lint-rules

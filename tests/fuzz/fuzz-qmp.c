@@ -71,7 +71,7 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   static const char hello[]
-      = "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n{\"return\": {}, \"id\": \"1\"}\r\n";
+      = "{\"QMP\": {\"version\": {}, \"capabilities\": []}}\r\n{\"return\": {}, \"id\": \"caps\"}\r\n";
   const QmpLimits limits = { .max_message = 65536, .max_events = 4, .connect_ms = 1000, .call_ms = 1000 };
   int ends[2];
   if (size < 2 || size > 60000 || socketpair (AF_UNIX, SOCK_STREAM, 0, ends) < 0)
