@@ -41,7 +41,7 @@ def leftovers(guest):
     other = [n["node-name"] for n in nodes if n["node-name"].startswith(OURS)]
     other += [j["id"] for j in guest.qmp("query-jobs")] + [e["id"] for e in guest.qmp("query-block-exports")]
     if guest.state() == "running":  # QEMU drops descriptor sets of a running guest only
-        other += [str(s["fdset-id"]) for s in guest.qmp("query-fdsets")]
+        other += [str(s["fdset-id"]) for s in guest.qmp("query-fdsets") if OURS in str(s["fds"])]
     return bitmaps, other
 
 
