@@ -37,7 +37,7 @@ spdx:
 LONG := guardd/pull.c
 size:
 	@for file in $(filter-out $(LONG) tests/%,$(C)); do \
-	  lines=$$(wc -l <$$file); [ $$lines -le 400 ] || { echo "$$file: $$lines lines: lint: split it"; exit 1; }; done
+	  lines=$$(wc -l <$$file); [ $$lines -le 420 ] || { echo "$$file: $$lines lines: lint: split it"; exit 1; }; done
 
 rules:
 	@tests/lint-rules
