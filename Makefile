@@ -101,9 +101,10 @@ $(BUILD)/tests/%: tests/%.c $(LIBS)
 # libFuzzer needs clang and objects of its own
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)
 	@mkdir -p $(@D)
-	clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKGLIBS)
+	$(say) CC $<
+	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKGLIBS)
 
-tests-built: all $(UNIT) $(HELPERS)
+tests-built: all $(UNIT) $(HELPERS) $(FUZZERS)
 .PHONY: tests-built
 
 unit: tests-built

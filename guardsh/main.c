@@ -25,30 +25,27 @@ usage (FILE *out)
   return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 
-int
-main (int argc, char **argv)
+/* -1: go on with the command; else the exit status. */
+static int
+parse_options (Shell *shell, int argc, char **argv)
 {
   static const struct option options[]
       = { { "json", no_argument, NULL, 'j' },          { "help", no_argument, NULL, 'h' },
           { "version", no_argument, NULL, 'V' },       { "quiet", no_argument, NULL, 'q' },
           { "connect", required_argument, NULL, 'c' }, { NULL, 0, NULL, 0 } };
-  Shell shell = { 0 };
-  const char *run_dir = g_getenv ("GUARDD_RUN_DIR");
   int option;
-  setlocale (LC_ALL, "");
-  shell.run_dir = g_strdup (run_dir ? run_dir : RUN_DIR);
   /* "+": what follows the command belongs to it */
   while ((option = getopt_long (argc, argv, "+c:jqhV", options, NULL)) != -1)
     switch (option) {
     case 'c':
-      g_free (shell.socket);
-      shell.socket = g_strdup (optarg);
+      g_free (shell->socket);
+      shell->socket = g_strdup (optarg);
       break;
     case 'j':
-      shell.json = true;
+      shell->json = true;
       break;
     case 'q':
-      shell.quiet = true;
+      shell->quiet = true;
       break;
     case 'V':
       puts ("guardsh " GUARDD_VERSION);
@@ -58,7 +55,19 @@ main (int argc, char **argv)
     default:
       return usage (stderr);
     }
-  int status = optind < argc ? command_run (&shell, argc - optind, argv + optind) : interactive_run (&shell);
+  return -1;
+}
+
+int
+main (int argc, char **argv)
+{
+  Shell shell = { 0 };
+  const char *run_dir = g_getenv ("GUARDD_RUN_DIR");
+  setlocale (LC_ALL, "");
+  shell.run_dir = g_strdup (run_dir ? run_dir : RUN_DIR);
+  int status = parse_options (&shell, argc, argv);
+  if (status < 0)
+    status = optind < argc ? command_run (&shell, argc - optind, argv + optind) : interactive_run (&shell);
   shell_clear (&shell);
   return status;
 }

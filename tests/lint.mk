@@ -15,7 +15,7 @@ format:
 
 cppcheck:
 	@cppcheck -q -j2 --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
-	  --library=gtk --suppress=missingInclude --suppress=unknownMacro --suppress=nullPointerRedundantCheck \
+	  --library=gtk --suppress=missingInclude --suppress=varFuncNullUB --suppress=memleak --suppress=unknownMacro --suppress=nullPointerRedundantCheck \
 	  --suppress=uninitvar --suppress=ctuuninitvar --suppress=legacyUninitvar --suppress=syntaxError \
 	  -Iinclude -I. base qmp guardd guardsh plugins
 
