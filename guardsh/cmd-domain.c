@@ -75,7 +75,7 @@ run_dominfo (Shell *shell, const Words *words)
 static int
 done (Shell *shell, json_object *answer, const char *what, const char *now)
 {
-  g_autoptr (json_object) owned = answer;
+  G_GNUC_UNUSED g_autoptr (json_object) owned = answer;
   if (answer == NULL)
     return EXIT_FAILED;
   if (!shell_print_json (shell, answer) && !shell->quiet) {

@@ -146,7 +146,7 @@ run_info (Shell *shell, const Words *words)
 static int
 finish (Shell *shell, json_object *answer, const char *said)
 {
-  g_autoptr (json_object) owned = answer;
+  G_GNUC_UNUSED g_autoptr (json_object) owned = answer;
   if (answer == NULL)
     return EXIT_FAILED;
   if (!shell_print_json (shell, answer) && !shell->quiet)
