@@ -21,22 +21,34 @@ add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **erro
       || !qmp_blockdev_add_scratch (client, disk->scratch_node, disk->fdset, disk->node, error))
     return false;
   disk->in_nodes = true;
-  return true;
+  disk->in_bitmaps = qmp_bitmap_add (client, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, error);
+  return disk->in_bitmaps;
 }
 
-/* One instant for all disks: bitmaps change over and copy-before-write starts, or nothing happens. */
+/* One instant for all disks: bitmaps change over and copy-before-write starts, or nothing happens.  QEMU
+ * drains a disk when it comes to its backup, and until the end; one with an I/O thread writes on until then.
+ * So the new bitmaps record before that and the old ones until after it: what both have seen is read once too
+ * often, what neither had seen would be lost. */
 static bool
 run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError **error)
 {
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
 
   for (guint i = 0; i < plan->disks->len; i++) {
-    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
 
-    qmp_transaction_bitmap_add (transaction, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, false);
+    qmp_transaction_bitmap_enable (transaction, disk->node, plan->new_bitmap);
+  }
+  for (guint i = 0; i < plan->disks->len; i++) {
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
+    qmp_transaction_backup_none (transaction, disk->job, disk->node, disk->scratch_node, disk->filter_node);
+  }
+  for (guint i = 0; i < plan->disks->len; i++) {
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
     if (disk->has_old_bitmap)
       qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
-    qmp_transaction_backup_none (transaction, disk->job, disk->node, disk->scratch_node, disk->filter_node);
   }
   if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
     return false;
@@ -136,7 +148,8 @@ end_exports (CapturePlan *plan, QmpClient *client, GError **first)
     if (disk->socket >= 0)
       close (disk->socket);
     disk->socket = -1;
-    if (disk->in_exports && qmp_export_del (client, disk->export, &error)
+    /* the server's end closes exports too; one that may still be reading is waited for, not inside QEMU */
+    if (!plan->pulled && disk->in_exports && qmp_export_del (client, disk->export, &error)
         && qmp_export_wait_gone (client, disk->export, JOB_GONE_MS, &error))
       disk->in_exports = false;
     note (first, error);
@@ -155,13 +168,34 @@ end_job (PlanDisk *disk, QmpClient *client, GError **first)
 {
   GError *error = NULL;
 
-  if (disk->in_jobs && qmp_job_cancel (client, disk->job, &error)
-      && qmp_job_wait_gone (client, disk->job, JOB_GONE_MS, &error))
-    disk->in_jobs = false;
-  note (first, error);
-  error = NULL;
-  if (disk->in_nodes && !disk->in_jobs && qmp_blockdev_del (client, disk->scratch_node, &error))
-    disk->in_nodes = false;
+  if (disk->in_jobs && !qmp_job_cancel (client, disk->job, &error))
+    note (first, error);
+}
+
+/* A node can be deleted once its job is over, which nearly always it is by now: so that is tried before
+ * asking. */
+static bool
+delete_scratch (PlanDisk *disk, QmpClient *client, GError **error)
+{
+  g_autoptr (GError) busy = NULL;
+
+  if (qmp_blockdev_del (client, disk->scratch_node, &busy))
+    return true;
+  if (!disk->in_jobs) {
+    g_propagate_error (error, g_steal_pointer (&busy));
+    return false;
+  }
+  return qmp_job_wait_gone (client, disk->job, JOB_GONE_MS, error)
+         && qmp_blockdev_del (client, disk->scratch_node, error);
+}
+
+static void
+end_scratch (PlanDisk *disk, QmpClient *client, GError **first)
+{
+  GError *error = NULL;
+
+  if (disk->in_nodes && delete_scratch (disk, client, &error))
+    disk->in_nodes = disk->in_jobs = false;
   note (first, error);
   error = NULL;
   /* QEMU drops a set by itself once its last user closes it and its descriptors are removed */
@@ -178,34 +212,50 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
   end_exports (plan, client, &first);
   for (guint i = 0; i < plan->disks->len; i++)
     end_job (g_ptr_array_index (plan->disks, i), client, &first);
+  for (guint i = 0; i < plan->disks->len; i++)
+    end_scratch (g_ptr_array_index (plan->disks, i), client, &first);
   if (!first)
     return true;
   g_propagate_error (error, g_steal_pointer (&first));
   return false;
 }
 
-bool
-capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error)
+/* The new bitmap's life is over before the transaction; or it goes into the old one, at one instant. */
+static bool
+take_back (CapturePlan *plan, QmpClient *client, GError **error)
 {
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
 
-  if (!plan->transaction)
-    return true;
   for (guint i = 0; i < plan->disks->len; i++) {
-    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
 
-    if (disk->has_old_bitmap && sealed)
-      qmp_transaction_bitmap_remove (transaction, disk->node, plan->old_bitmap);
-    if (disk->has_old_bitmap && !sealed) {
+    if (plan->transaction && disk->has_old_bitmap) {
       qmp_transaction_bitmap_enable (transaction, disk->node, plan->old_bitmap);
       qmp_transaction_bitmap_merge (transaction, disk->node, plan->old_bitmap, plan->new_bitmap);
     }
-    if (!sealed)
+    if (disk->in_bitmaps)
       qmp_transaction_bitmap_remove (transaction, disk->node, plan->new_bitmap);
   }
-  if (qmp_transaction_length (transaction) > 0
-      && !qmp_transaction_run (transaction, client, TRANSACTION_MS, NULL, error))
-    return false;
-  plan->transaction = false;
+  return qmp_transaction_length (transaction) == 0
+         || qmp_transaction_run (transaction, client, TRANSACTION_MS, NULL, error);
+}
+
+/* One by one: a transaction would drain the guest's requests first, for nothing. */
+static bool
+drop_old (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  for (guint i = 0; i < plan->disks->len; i++) {
+    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
+    if (disk->has_old_bitmap && !qmp_bitmap_remove (client, disk->node, plan->old_bitmap, error))
+      return false;
+    disk->has_old_bitmap = false;
+  }
   return true;
+}
+
+bool
+capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error)
+{
+  return sealed ? drop_old (plan, client, error) : take_back (plan, client, error);
 }

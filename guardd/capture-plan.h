@@ -21,7 +21,7 @@ typedef struct {
   char *scratch_node, *filter_node, *job, *export;
   Scratch *scratch;
   gint64 fdset; /* -1: none */
-  bool in_nodes, in_jobs, in_exports;
+  bool in_nodes, in_bitmaps, in_jobs, in_exports;
   int socket; /* guardd's end of the NBD connection; -1: none */
 
   StorageWriter *writer; /* NULL: not started, or sealed */
@@ -37,7 +37,8 @@ typedef struct {
   Snapshot *latest; /* NULL: first one */
   GPtrArray *disks; /* PlanDisk */
   bool nbd_server;  /* ours is running in QEMU */
-  bool transaction; /* bitmaps and jobs are there */
+  bool transaction; /* it went through: the new bitmaps record, the old ones do not */
+  bool pulled;      /* every byte is here, and the NBD connections are closed */
 } CapturePlan;
 
 /* disks: QmpDisk of the guest as it runs; NULL: offline, then sizes come from offline_size(). */

@@ -78,6 +78,7 @@ pull_all (Capture *capture, GError **error)
   for (guint i = 0; i < capture->plan->disks->len; i++)
     if (!pull_one (capture->plan, g_ptr_array_index (capture->plan->disks, i), error))
       return false;
+  capture->plan->pulled = true;
   return true;
 }
 

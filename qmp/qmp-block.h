@@ -57,9 +57,6 @@ typedef struct QmpTransaction QmpTransaction;
 QmpTransaction *qmp_transaction_new (void);
 void qmp_transaction_free (QmpTransaction *transaction);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QmpTransaction, qmp_transaction_free)
-/* granularity in bytes, 0 for QEMU's choice; the bitmap is transient */
-void qmp_transaction_bitmap_add (QmpTransaction *t, const char *node, const char *name, guint32 granularity,
-                                 bool disabled);
 void qmp_transaction_bitmap_remove (QmpTransaction *t, const char *node, const char *name);
 void qmp_transaction_bitmap_enable (QmpTransaction *t, const char *node, const char *name);
 void qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name);
@@ -75,6 +72,10 @@ size_t qmp_transaction_length (const QmpTransaction *t);
 bool qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms, guint64 *elapsed_us,
                           GError **error);
 
+/* A transient bitmap that does not record yet: the memory, 2 MiB for each TiB at 64 KiB, is fetched here and
+ * not inside a transaction, where the guest would wait for it.  granularity in bytes. */
+bool qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 granularity,
+                     GError **error);
 bool qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error);
 
 /* --- descriptors --- */

@@ -31,8 +31,8 @@ qmp_error_class (const GError *error)
   return "GenericError";
 }
 
-static QmpLimits
-complete_limits (const QmpLimits *limits)
+QmpLimits
+qmp_limits_complete (const QmpLimits *limits)
 {
   QmpLimits all = limits ? *limits : (QmpLimits){ 0 };
 
@@ -48,38 +48,34 @@ complete_limits (const QmpLimits *limits)
 }
 
 QmpClient *
+qmp_client_new_transport (QmpTransport *transport, const QmpLimits *complete)
+{
+  QmpClient *client = g_new0 (QmpClient, 1);
+
+  client->transport = transport;
+  client->limits = *complete;
+  return client;
+}
+
+QmpClient *
 qmp_client_new_fd (int fd, const QmpLimits *limits, GError **error)
 {
-  QmpLimits all = complete_limits (limits);
+  QmpLimits all = qmp_limits_complete (limits);
   QmpTransport *transport = qmp_transport_socket_new (fd, &all);
-  QmpClient *client;
 
   if (!qmp_transport_socket_negotiate (transport, error)) {
     transport->ops->free (transport);
     return NULL;
   }
-  client = g_new0 (QmpClient, 1);
-  client->transport = transport;
-  client->limits = all;
-  return client;
+  return qmp_client_new_transport (transport, &all);
 }
 
 QmpClient *
 qmp_client_new_unix (const char *path, const QmpLimits *limits, GError **error)
 {
-  int fd = qmp_transport_socket_connect (path, complete_limits (limits).connect_ms, error);
+  int fd = qmp_transport_socket_connect (path, qmp_limits_complete (limits).connect_ms, error);
 
   return fd < 0 ? NULL : qmp_client_new_fd (fd, limits, error);
-}
-
-QmpClient *
-qmp_client_new_libvirt (virDomainPtr domain, const QmpLimits *limits, GError **error)
-{
-  QmpClient *client = g_new0 (QmpClient, 1);
-
-  client->limits = complete_limits (limits);
-  client->transport = qmp_transport_libvirt_new (domain, &client->limits);
-  return client;
 }
 
 void

@@ -46,18 +46,6 @@ add_bitmap_action (QmpTransaction *t, const char *type, const char *node, const 
 }
 
 void
-qmp_transaction_bitmap_add (QmpTransaction *t, const char *node, const char *name, guint32 granularity,
-                            bool disabled)
-{
-  json_object *data = add_bitmap_action (t, "block-dirty-bitmap-add", node, name);
-
-  if (granularity)
-    json_add_u64 (data, "granularity", granularity);
-  if (disabled)
-    json_add_bool (data, "disabled", true);
-}
-
-void
 qmp_transaction_bitmap_remove (QmpTransaction *t, const char *node, const char *name)
 {
   add_bitmap_action (t, "block-dirty-bitmap-remove", node, name);
@@ -121,11 +109,32 @@ qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms, gui
   return reply != NULL;
 }
 
+static bool
+run_bitmap_command (QmpClient *client, const char *command, json_object *arguments, GError **error)
+{
+  g_autoptr (json_object) reply = qmp_client_call (client, command, arguments, NULL, 0, 0, error);
+
+  return reply != NULL;
+}
+
+bool
+qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 granularity, GError **error)
+{
+  json_object *arguments = json_object_new_object ();
+
+  json_add_string (arguments, "node", node);
+  json_add_string (arguments, "name", name);
+  json_add_u64 (arguments, "granularity", granularity);
+  json_add_bool (arguments, "disabled", true);
+  return run_bitmap_command (client, "block-dirty-bitmap-add", arguments, error);
+}
+
 bool
 qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error)
 {
-  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
+  json_object *arguments = json_object_new_object ();
 
-  qmp_transaction_bitmap_remove (transaction, node, name);
-  return qmp_transaction_run (transaction, client, 0, NULL, error);
+  json_add_string (arguments, "node", node);
+  json_add_string (arguments, "name", name);
+  return run_bitmap_command (client, "block-dirty-bitmap-remove", arguments, error);
 }

@@ -215,10 +215,13 @@ libvirt_free (QmpTransport *transport)
   g_free (t);
 }
 
-QmpTransport *
-qmp_transport_libvirt_new (virDomainPtr domain, const QmpLimits *limits)
+/* Here, not in qmp-client.c: programs that never call it are then not linked with libvirt, whose libraries
+ * take longer to load than most commands take. */
+QmpClient *
+qmp_client_new_libvirt (virDomainPtr domain, const QmpLimits *limits, GError **error)
 {
   static const QmpTransportOps ops = { libvirt_call, libvirt_next_event, libvirt_free };
+  QmpLimits complete = qmp_limits_complete (limits);
   LibvirtTransport *t = g_new0 (LibvirtTransport, 1);
   Shared *shared = g_new0 (Shared, 1);
 
@@ -229,7 +232,7 @@ qmp_transport_libvirt_new (virDomainPtr domain, const QmpLimits *limits)
   g_cond_init (&shared->changed);
   t->base.ops = &ops;
   t->shared = shared;
-  t->max_message = limits->max_message;
+  t->max_message = complete.max_message;
   g_thread_unref (g_thread_new ("qmp-libvirt", call_thread, shared));
-  return &t->base;
+  return qmp_client_new_transport (&t->base, &complete);
 }

@@ -24,9 +24,13 @@ struct QmpTransport {
   void *handler_opaque;
 };
 
+/* The defaults where limits has zeros, or all of them when it is NULL. */
+QmpLimits qmp_limits_complete (const QmpLimits *limits);
+/* Takes the transport over. */
+QmpClient *qmp_client_new_transport (QmpTransport *transport, const QmpLimits *complete);
+
 /* limits are complete (no zeros).  Takes fd over. */
 QmpTransport *qmp_transport_socket_new (int fd, const QmpLimits *limits);
 /* Reads the greeting and negotiates capabilities. */
 bool qmp_transport_socket_negotiate (QmpTransport *transport, GError **error);
 int qmp_transport_socket_connect (const char *path, guint timeout_ms, GError **error);
-QmpTransport *qmp_transport_libvirt_new (virDomainPtr domain, const QmpLimits *limits);

@@ -66,9 +66,10 @@ test_nodes_and_bitmaps (Real *real, const void *data)
 {
   g_autoptr (GError) error = NULL;
   guint64 elapsed = 0;
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "one", 65536, &error));
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "two", 65536, &error));
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
-  qmp_transaction_bitmap_add (transaction, "disk", "one", 65536, false);
-  qmp_transaction_bitmap_add (transaction, "disk", "two", 65536, true);
+  qmp_transaction_bitmap_enable (transaction, "disk", "one");
   g_assert_true (qmp_transaction_run (transaction, real->client, 5000, &elapsed, &error));
   g_assert_no_error (error);
   g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
@@ -86,7 +87,8 @@ test_a_transaction_is_all_or_nothing (Real *real, const void *data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
-  qmp_transaction_bitmap_add (transaction, "disk", "one", 65536, false);
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "one", 65536, &error));
+  qmp_transaction_bitmap_enable (transaction, "disk", "one");
   qmp_transaction_bitmap_disable (transaction, "disk", "missing");
   g_assert_false (qmp_transaction_run (transaction, real->client, 5000, NULL, &error));
   g_assert_error (error, QMP_ERROR, QMP_ERROR_COMMAND);
@@ -94,7 +96,8 @@ test_a_transaction_is_all_or_nothing (Real *real, const void *data)
   g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
   g_assert_no_error (error);
   const GPtrArray *bitmaps = g_hash_table_lookup (nodes, "disk");
-  g_assert_true (bitmaps == NULL || bitmaps->len == 0);
+  g_assert_nonnull (bitmaps);
+  g_assert_false (((const QmpBitmap *)bitmaps->pdata[0])->recording);
 }
 
 /* This daemon has no getfd: a refusal that came with a descriptor leaves the client whole. */
