@@ -267,6 +267,10 @@ event_send (gpointer data)
 void
 control_event (Control *control, const char *name, json_object *data)
 {
+  if (control == NULL) {
+    json_object_put (data);
+    return;
+  }
   Event *event = g_new0 (Event, 1);
   event->control = g_atomic_rc_box_acquire (control);
   event->name = g_strdup (name);

@@ -63,7 +63,8 @@ Control *control_new (const char *run_dir, const char *group, const ControlComma
 void control_free (Control *control);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Control, control_free)
 
-/* Sends an event to every peer; data (an object, NULL: {}) is taken over. */
+/* Sends an event to every peer; data (an object, NULL: {}) is taken over.  control NULL: there is nobody yet.
+ */
 void control_event (Control *control, const char *name, json_object *data);
 
 /* --- arguments of a call; the name must be in the command's table, with this type --- */

@@ -173,7 +173,7 @@ roster_changed (Domain *domain, const char *what, void *opaque)
   guest->domain = domain_ref (domain);
   daemon_guest_apply (daemon, guest);
   guest_state_changed (daemon, guest, known && was_active, what);
-  if (strcmp (what, "checked") != 0 && strcmp (what, "found") != 0 && daemon->control) {
+  if (strcmp (what, "checked") != 0 && strcmp (what, "found") != 0) {
     json_object *event = describe_guest_event (guest);
     json_add_string (event, "what", what);
     control_event (daemon->control, "DOMAIN_CHANGED", event);
@@ -202,6 +202,7 @@ roster_connection (bool connected, const char *why, void *opaque)
 {
   Daemon *daemon = opaque;
   bool before = daemon->libvirt_connected;
+  daemon->met_libvirt = true;
   daemon->libvirt_connected = connected;
   g_free (daemon->libvirt_error);
   daemon->libvirt_error = g_strdup (why);

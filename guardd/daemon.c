@@ -10,6 +10,8 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
+#define MEET_SECONDS 10
+
 static bool
 make_directory (const char *path, int mode, GError **error)
 {
@@ -44,6 +46,25 @@ open_pools (Daemon *daemon, GError **error)
   return true;
 }
 
+static gboolean
+meet_late (gpointer data)
+{
+  *(bool *)data = true;
+  return G_SOURCE_CONTINUE;
+}
+
+/* Whoever asks the first question shall not hear that there are no guests, only because nobody has looked
+ * yet. */
+static void
+meet_libvirt (Daemon *daemon)
+{
+  bool late = false;
+  guint timer = g_timeout_add_seconds (MEET_SECONDS, meet_late, &late);
+  while (!daemon->met_libvirt && !late && !daemon->stopping)
+    g_main_context_iteration (NULL, TRUE);
+  g_source_remove (timer);
+}
+
 static bool
 daemon_start (Daemon *daemon, GError **error)
 {
@@ -52,8 +73,7 @@ daemon_start (Daemon *daemon, GError **error)
   if (!make_directory (config->run_dir, 0755, error) || !make_directory (config->state_dir, 0700, error)
       || !open_pools (daemon, error))
     return false;
-  daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
-  if (daemon->control == NULL || !daemon_choices_load (daemon, error) || !rollback_load (daemon, error))
+  if (!daemon_choices_load (daemon, error) || !rollback_load (daemon, error))
     return false;
   daemon->roster = roster_new (config->uri, &daemon_roster_callbacks, daemon);
   GHashTableIter iter;
@@ -64,26 +84,9 @@ daemon_start (Daemon *daemon, GError **error)
     guest->session = session_new (daemon->roster, guest->uuid);
   }
   daemon_load_guests (daemon);
-  return true;
-}
-
-Daemon *
-daemon_new (const char *config_path, GError **error)
-{
-  Config *config = config_load (config_path, error);
-  if (config == NULL)
-    return NULL;
-  Daemon *daemon = g_new0 (Daemon, 1);
-  daemon->config = config;
-  daemon->pools = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_close);
-  daemon->guests = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, guest_free);
-  daemon->running = g_ptr_array_new ();
-  daemon->threads = g_thread_pool_new (job_thread, daemon, -1, FALSE, NULL);
-  daemon->loop = g_main_loop_new (NULL, FALSE);
-  if (daemon_start (daemon, error))
-    return daemon;
-  daemon_free (daemon);
-  return NULL;
+  meet_libvirt (daemon);
+  daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
+  return daemon->control != NULL;
 }
 
 static gboolean
@@ -101,13 +104,33 @@ daemon_stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+Daemon *
+daemon_new (const char *config_path, GError **error)
+{
+  Config *config = config_load (config_path, error);
+  if (config == NULL)
+    return NULL;
+  Daemon *daemon = g_new0 (Daemon, 1);
+  daemon->config = config;
+  daemon->pools = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_close);
+  daemon->guests = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, guest_free);
+  daemon->running = g_ptr_array_new ();
+  daemon->threads = g_thread_pool_new (job_thread, daemon, -1, FALSE, NULL);
+  daemon->loop = g_main_loop_new (NULL, FALSE);
+  g_unix_signal_add (SIGTERM, daemon_stop, daemon);
+  g_unix_signal_add (SIGINT, daemon_stop, daemon);
+  if (daemon_start (daemon, error))
+    return daemon;
+  daemon_free (daemon);
+  return NULL;
+}
+
 void
 daemon_run (Daemon *daemon)
 {
-  g_unix_signal_add (SIGTERM, daemon_stop, daemon);
-  g_unix_signal_add (SIGINT, daemon_stop, daemon);
   g_message ("guardd " GUARDD_VERSION " is up, listening in %s", daemon->config->run_dir);
-  g_main_loop_run (daemon->loop);
+  if (!daemon->stopping || daemon->running->len > 0)
+    g_main_loop_run (daemon->loop);
 }
 
 void

@@ -48,6 +48,7 @@ typedef struct {
   GHashTable *guests; /* UUID -> Guest */
   Roster *roster;
   bool libvirt_connected;
+  bool met_libvirt; /* its first answer, or refusal, has come */
   char *libvirt_error;
   Control *control;
   GThreadPool *threads; /* Job */
