@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pull.h"
+#include "pull-sink.h"
 
 #include <errno.h>
 #include <libnbd.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BLOCK GUARDD_BLOCK_SIZE
-#define REQUEST_BYTES (1024 * 1024)
-#define REQUEST_BLOCKS (REQUEST_BYTES / BLOCK)
 #define IN_FLIGHT 8
 #define STATUS_BYTES                                                                                         \
   (G_GUINT64_CONSTANT (2) << 30) /* one status request; the protocol's lengths have 32 bits */
@@ -30,25 +27,32 @@ typedef struct {
 
 typedef struct Pull Pull;
 
-/* One request of either kind under way. */
+/* One status request under way. */
 typedef struct {
   Pull *pull;
-  void *buffer; /* reads only */
   guint64 offset, length;
-  guint64 covered; /* status only: what the answer told of */
+  guint64 covered; /* what the answer told of */
   bool busy;
 } Slot;
+
+/* One read: free, under way, or in the sink. */
+typedef struct {
+  PullChunk chunk; /* first: the sink gives it back */
+  Pull *pull;
+  bool busy;
+} ReadSlot;
 
 struct Pull {
   const PullRequest *request;
   struct nbd_handle *nbd;
   char *context;
   GArray *extents;
-  Slot reads[IN_FLIGHT], status[STATUS_IN_FLIGHT];
-  guint busy;
-  guint64 seen; /* completions, to tell progress from silence */
-  EVP_MD_CTX *digest;
-  EVP_MD *sha256;
+  Slot status[STATUS_IN_FLIGHT];
+  ReadSlot reads[IN_FLIGHT];
+  guint busy;    /* requests of either kind under way */
+  guint sinking; /* reads in the sink */
+  guint64 seen;  /* completions, to tell progress from silence */
+  PullSink *sink;
   PullResult result;
   GError *error;
 };
@@ -61,17 +65,22 @@ pull_fail (Pull *pull, const char *what)
   return false;
 }
 
+static bool
+pull_may_go_on (Pull *pull)
+{
+  const PullRequest *request = pull->request;
+
+  return !pull->error && !g_cancellable_set_error_if_cancelled (request->cancellable, &pull->error)
+         && (!request->guard || request->guard (request->opaque, &pull->error));
+}
+
 /* One turn of the loop: guard, cancellation, one poll. Fails after stall_us without any completion. */
 static bool
 pull_turn (Pull *pull, gint64 *since, guint64 *seen)
 {
   const PullRequest *request = pull->request;
 
-  if (pull->error)
-    return false;
-  if (g_cancellable_set_error_if_cancelled (request->cancellable, &pull->error))
-    return false;
-  if (request->guard && !request->guard (request->opaque, &pull->error))
+  if (!pull_may_go_on (pull))
     return false;
   if (nbd_poll (pull->nbd, POLL_MS) < 0)
     return pull_fail (pull, "connection");
@@ -266,80 +275,72 @@ pull_map (Pull *pull)
 
 /* --- the bytes --- */
 
-static bool
-is_zero (const guint8 *data)
-{
-  return data[0] == 0 && memcmp (data, data + 1, BLOCK - 1) == 0;
-}
-
-static bool
-put_block (Pull *pull, guint64 number, const guint8 *data, const struct guardd_block *old)
-{
-  guint8 hash[GUARDD_HASH_SIZE];
-
-  if (is_zero (data)) {
-    /* a baseline is zero where nothing was written */
-    if (old ? old->kind == GUARDD_BLOCK_ZERO : !pull->request->bitmap)
-      return true;
-    pull->result.changed_bytes += BLOCK;
-    return storage_image_zero (pull->request->writer, number, 1, &pull->error);
-  }
-  if (EVP_DigestInit_ex (pull->digest, pull->sha256, NULL) != 1
-      || EVP_DigestUpdate (pull->digest, data, BLOCK) != 1
-      || EVP_DigestFinal_ex (pull->digest, hash, NULL) != 1)
-    return pull_fail (pull, "SHA-256");
-  if (old && old->kind == GUARDD_BLOCK_DATA && memcmp (old->hash, hash, sizeof hash) == 0)
-    return true;
-  pull->result.changed_bytes += BLOCK;
-  pull->result.stored_bytes += BLOCK;
-  return storage_image_write (pull->request->writer, number, data, hash, &pull->error);
-}
-
-static void
-put_slot (Pull *pull, Slot *slot)
-{
-  struct guardd_block old[REQUEST_BLOCKS];
-  guint64 first = slot->offset / BLOCK;
-  guint64 count = (slot->length + BLOCK - 1) / BLOCK;
-  bool compare = pull->request->parent && !pull->request->bitmap;
-
-  pull->result.read_bytes += slot->length;
-  if (slot->length % BLOCK)
-    memset ((guint8 *)slot->buffer + slot->length, 0, BLOCK - slot->length % BLOCK);
-  if (compare && !storage_image_blocks (pull->request->parent, first, count, old, &pull->error))
-    return;
-  for (guint64 i = 0; i < count; i++)
-    if (!put_block (pull, first + i, (guint8 *)slot->buffer + i * BLOCK, compare ? &old[i] : NULL))
-      return;
-}
-
 static int
 on_read (void *opaque, int *error)
 {
-  Slot *slot = opaque;
+  ReadSlot *slot = opaque;
   Pull *pull = slot->pull;
 
-  slot->busy = false;
   pull->busy--;
   pull->seen++;
-  if (*error)
-    pull_fail (pull, "read");
-  else if (!pull->error)
-    put_slot (pull, slot);
+  if (*error || pull->error) {
+    slot->busy = false;
+    if (*error)
+      pull_fail (pull, "read");
+  } else {
+    pull->sinking++;
+    pull_sink_put (pull->sink, &slot->chunk);
+  }
   return 1;
 }
 
 static bool
-send_read (Slot *slot, guint64 offset, guint64 length)
+send_read (ReadSlot *slot, guint64 offset, guint64 length)
 {
-  slot->offset = offset;
-  slot->length = length;
-  if (nbd_aio_pread (slot->pull->nbd, slot->buffer, length, offset,
+  slot->chunk.offset = offset;
+  slot->chunk.length = length;
+  if (nbd_aio_pread (slot->pull->nbd, slot->chunk.data, length, offset,
                      (nbd_completion_callback){ .callback = on_read, .user_data = slot }, 0)
       < 0)
     return pull_fail (slot->pull, "read");
   slot->busy = true;
   slot->pull->busy++;
+  return true;
+}
+
+/* Slots that the sink has done with; waits for one when nothing else is under way. */
+static void
+take_back (Pull *pull)
+{
+  guint64 wait = pull->busy == 0 && pull->sinking == IN_FLIGHT ? POLL_MS * 1000 : 0;
+  PullChunk *chunk;
+
+  while (pull->sinking > 0 && (chunk = pull_sink_take (pull->sink, wait)) != NULL) {
+    ((ReadSlot *)chunk)->busy = false;
+    pull->sinking--;
+    pull->seen++;
+    wait = 0;
+  }
+}
+
+/* Sends as many reads as there are free slots; *index and *at: the extent and the byte that come next. */
+static bool
+send_reads (Pull *pull, guint *index, guint64 *at)
+{
+  for (guint i = 0; i < IN_FLIGHT && *index < pull->extents->len; i++) {
+    const Extent *extent = &g_array_index (pull->extents, Extent, *index);
+    guint64 end = MIN (extent->end, pull->request->size), length;
+
+    if (pull->reads[i].busy)
+      continue;
+    *at = MAX (*at, extent->start);
+    length = MIN (PULL_READ_BYTES, end - *at);
+    if (!send_read (&pull->reads[i], *at, length))
+      return false;
+    *at += length;
+    if (*at >= end)
+      ++*index;
+  }
   return true;
 }
 
@@ -351,24 +352,14 @@ pull_read (Pull *pull)
   guint index = 0;
 
   while (index < pull->extents->len || pull->busy) {
-    for (guint i = 0; i < IN_FLIGHT && index < pull->extents->len; i++) {
-      const Extent *extent = &g_array_index (pull->extents, Extent, index);
-      guint64 end = MIN (extent->end, pull->request->size), length;
-
-      if (pull->reads[i].busy)
-        continue;
-      at = MAX (at, extent->start);
-      length = MIN (REQUEST_BYTES, end - at);
-      if (!send_read (&pull->reads[i], at, length))
-        return false;
-      at += length;
-      if (at >= end)
-        index++;
-    }
-    if (pull->busy && !pull_turn (pull, &since, &seen))
+    take_back (pull);
+    if (pull_sink_failed (pull->sink))
+      break;
+    if (!send_reads (pull, &index, &at)
+        || !(pull->busy ? pull_turn (pull, &since, &seen) : pull_may_go_on (pull)))
       return false;
   }
-  return !pull->error;
+  return !pull->error && pull_sink_finish (pull->sink, &pull->result, &pull->error);
 }
 
 /* --- what the parent has and the disk has no more --- */
@@ -427,16 +418,15 @@ pull_alloc (Pull *pull)
   pull->extents = g_array_new (FALSE, FALSE, sizeof (Extent));
   pull->context = pull->request->bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request->bitmap)
                                         : g_strdup ("base:allocation");
-  pull->sha256 = EVP_MD_fetch (NULL, "SHA256", NULL);
-  pull->digest = EVP_MD_CTX_new ();
+  pull->sink = pull_sink_new (pull->request, &pull->error);
   for (guint i = 0; i < IN_FLIGHT; i++) {
     pull->reads[i].pull = pull;
-    if (posix_memalign (&pull->reads[i].buffer, 4096, REQUEST_BYTES) != 0)
+    if (!(pull->reads[i].chunk.data = aligned_alloc (4096, PULL_READ_BYTES)))
       return pull_fail (pull, "memory");
   }
   for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
     pull->status[i].pull = pull;
-  return pull->sha256 && pull->digest ? true : pull_fail (pull, "SHA-256");
+  return pull->sink != NULL;
 }
 
 static void
@@ -447,12 +437,11 @@ pull_clear (Pull *pull)
       nbd_aio_disconnect (pull->nbd, 0); /* a courtesy; the close below ends it anyway */
     nbd_close (pull->nbd);
   }
+  pull_sink_free (pull->sink); /* before its buffers */
   for (guint i = 0; i < IN_FLIGHT; i++)
-    free (pull->reads[i].buffer);
+    free (pull->reads[i].chunk.data);
   g_array_unref (pull->extents);
   g_free (pull->context);
-  EVP_MD_CTX_free (pull->digest);
-  EVP_MD_free (pull->sha256);
 }
 
 bool

@@ -2,15 +2,13 @@
 #include "writer.h"
 
 #include "seal.h"
+#include "stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* After so many bytes the kernel is told to start writing, so that the last fsync() is short. */
-#define WRITEBACK_STEP ((guint64)4 << 20)
 
 typedef struct {
   const Instance *instance;
@@ -20,9 +18,9 @@ typedef struct {
   IndexFacts facts; /* the overlay's */
   GArray *entries;  /* of what is written: the overlay's, or the base's */
   int dir_fd, base_dir_fd;
-  int fd;          /* where data goes */
-  guint64 next;    /* offset of the next data cluster */
-  guint64 written; /* up to where writeback was started */
+  int fd;         /* where data goes */
+  Stream *stream; /* into fd */
+  guint64 next;   /* offset of the next data cluster */
 } Writer;
 
 #define PART ".part"
@@ -30,6 +28,7 @@ typedef struct {
 static void
 writer_free (Writer *writer)
 {
+  stream_free (writer->stream);
   fd_close (&writer->fd);
   fd_close (&writer->dir_fd);
   fd_close (&writer->base_dir_fd);
@@ -109,6 +108,7 @@ writer_create (void *opaque, const struct guardd_call *call, const struct guardd
     return -1;
   if (spec->parent ? writer_open_overlay (writer, call, spec->parent) : writer_open_base (writer, call))
     return -1;
+  writer->stream = stream_new (writer->fd);
   *out = g_steal_pointer (&writer);
   return 0;
 }
@@ -130,24 +130,10 @@ writer_write (void *opaque, const struct guardd_call *call, guint64 block, const
   IndexEntry entry = { .block = block };
   entry.offset = writer->base ? block * GUARDD_BLOCK_SIZE : writer->next;
   memcpy (entry.hash, hash, sizeof entry.hash);
-  const guint8 *at = data;
-  for (gsize left = GUARDD_BLOCK_SIZE; left > 0;) {
-    ssize_t n = pwrite (writer->fd, at, left, (off_t)(entry.offset + (GUARDD_BLOCK_SIZE - left)));
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return writer_fail (writer, call, n < 0 ? errno : EIO, "write");
-    at += n;
-    left -= (gsize)n;
-  }
-  if (writer->base == NULL) {
+  if (stream_put (writer->stream, entry.offset, data) < 0)
+    return writer_fail (writer, call, errno, "write");
+  if (writer->base == NULL)
     writer->next += GUARDD_BLOCK_SIZE;
-    if (writer->next - writer->written >= WRITEBACK_STEP) {
-      sync_file_range (writer->fd, (off_t)writer->written, (off_t)(writer->next - writer->written),
-                       SYNC_FILE_RANGE_WRITE);
-      writer->written = writer->next;
-    }
-  }
   g_array_append_val (writer->entries, entry);
   return 0;
 }
@@ -209,6 +195,8 @@ static int
 writer_finish (Writer *writer, const struct guardd_call *call, struct guardd_image_info *info)
 {
   guint64 stored = 0, changed = 0;
+  if (stream_finish (writer->stream) < 0)
+    return writer_fail (writer, call, errno, "write");
   if (writer->base != NULL) {
     if (writer_seal_base (writer, call, info) < 0)
       return -1;
