@@ -84,7 +84,8 @@ pull_image (const CapturePlan *plan, PlanDisk *disk, int socket, GError **error)
     }
     pull.parent = parent;
   }
-  if (!pull_disk (&pull, &result, error))
+  Pull *pulled = pull_read (&pull, error);
+  if (pulled == NULL || !pull_finish (pulled, &result, error))
     return false;
   disk->result->read_bytes = result.read_bytes;
   disk->result->changed_bytes = result.changed_bytes;

@@ -12,6 +12,10 @@ typedef struct {
   CapturePlan *plan;
   QmpClient *client;
   GError *seal_error; /* the sealing thread's */
+  /* the disk that is read, or has been, and is still being stored */
+  PlanDisk *disk; /* NULL: none */
+  Pull *pull;
+  StorageReader *parent;
 } Capture;
 
 /* What the new overlays will take, as far as the bitmaps tell. A full read against a parent stores only
@@ -37,11 +41,39 @@ check_scratch (void *opaque, GError **error)
   return true;
 }
 
-static bool
-pull_one (CapturePlan *plan, PlanDisk *disk, GError **error)
+static void
+drop_pull (Capture *capture)
 {
+  g_clear_pointer (&capture->pull, pull_free);
+  g_clear_pointer (&capture->parent, storage_image_release);
+}
+
+/* Waits until what has been read of the last disk is stored. */
+static bool
+finish_pull (Capture *capture, GError **error)
+{
+  PullResult result;
+  bool ok;
+
+  if (!capture->pull)
+    return true;
+  ok = pull_finish (g_steal_pointer (&capture->pull), &result, error);
+  drop_pull (capture);
+  if (!ok) {
+    g_prefix_error (error, "disk %s: ", capture->disk->disk->target);
+    return false;
+  }
+  capture->disk->result->read_bytes = result.read_bytes;
+  capture->disk->result->changed_bytes = result.changed_bytes;
+  capture->disk->result->stored_bytes = result.stored_bytes;
+  return true;
+}
+
+static bool
+pull_one (Capture *capture, PlanDisk *disk, GError **error)
+{
+  const CapturePlan *plan = capture->plan;
   const CaptureRequest *request = plan->request;
-  g_autoptr (StorageReader) parent = NULL;
   PullRequest pull = {
     .socket = disk->socket,
     .export = disk->disk->target,
@@ -50,33 +82,33 @@ pull_one (CapturePlan *plan, PlanDisk *disk, GError **error)
     .writer = disk->writer,
     .stall_us = request->config->capture_timeout_us,
     .guard = check_scratch,
-    .opaque = plan,
+    .opaque = capture->plan,
     .cancellable = request->cancellable,
   };
-  PullResult result;
 
   if (disk->full_reason && disk->parent) {
-    parent = pool_image_open (request->pool, request->domain->uuid, disk->parent, disk->disk->target, error);
-    if (!parent)
+    pull.parent
+        = pool_image_open (request->pool, request->domain->uuid, disk->parent, disk->disk->target, error);
+    if (!pull.parent)
       return false;
-    pull.parent = parent;
+    capture->parent = pull.parent;
   }
   disk->socket = -1; /* the pull has it now */
-  if (!pull_disk (&pull, &result, error)) {
-    g_prefix_error (error, "disk %s: ", disk->disk->target);
-    return false;
-  }
-  disk->result->read_bytes = result.read_bytes;
-  disk->result->changed_bytes = result.changed_bytes;
-  disk->result->stored_bytes = result.stored_bytes;
-  return true;
+  capture->disk = disk;
+  capture->pull = pull_read (&pull, error);
+  if (capture->pull)
+    return true;
+  g_prefix_error (error, "disk %s: ", disk->disk->target);
+  return false;
 }
 
+/* One after the other; the last one's bytes may still be on their way into the pool at the end. */
 static bool
 pull_all (Capture *capture, GError **error)
 {
   for (guint i = 0; i < capture->plan->disks->len; i++)
-    if (!pull_one (capture->plan, g_ptr_array_index (capture->plan->disks, i), error))
+    if (!finish_pull (capture, error)
+        || !pull_one (capture, g_ptr_array_index (capture->plan->disks, i), error))
       return false;
   capture->plan->pulled = true;
   return true;
@@ -87,10 +119,14 @@ seal_thread (gpointer data)
 {
   Capture *capture = data;
 
-  return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
+  if (finish_pull (capture, &capture->seal_error))
+    return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
+  capture_draft_abort (&capture->draft);
+  return GINT_TO_POINTER (false);
 }
 
-/* QEMU is tidied up while the disk writes: the guest's writes must not be copied for an fsync's sake. */
+/* QEMU is tidied up while the pool's disk writes: the guest's writes must not be copied for an fsync's sake.
+ */
 static bool
 seal_and_end (Capture *capture, GError **error)
 {
@@ -121,6 +157,7 @@ undo (Capture *capture, GError **error)
   g_autoptr (GError) tidy = NULL;
   bool ended = capture_fleece_end (capture->plan, capture->client, &tidy);
 
+  drop_pull (capture);
   if (!capture_fleece_settle (capture->plan, capture->client, false, ended ? &tidy : NULL) || !ended) {
     g_autofree char *first = error && *error ? g_strdup ((*error)->message) : NULL;
 

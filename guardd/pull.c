@@ -5,10 +5,12 @@
 #include <libnbd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define BLOCK GUARDD_BLOCK_SIZE
-#define IN_FLIGHT 8
+#define IN_FLIGHT 8u
+#define MEMORY_BYTES ((size_t)IN_FLIGHT * PULL_READ_BYTES)
 #define STATUS_BYTES                                                                                         \
   (G_GUINT64_CONSTANT (2) << 30) /* one status request; the protocol's lengths have 32 bits */
 #define STATUS_IN_FLIGHT 16
@@ -24,8 +26,6 @@
 typedef struct {
   guint64 start, end; /* bytes, whole blocks */
 } Extent;
-
-typedef struct Pull Pull;
 
 /* One status request under way. */
 typedef struct {
@@ -43,7 +43,7 @@ typedef struct {
 } ReadSlot;
 
 struct Pull {
-  const PullRequest *request;
+  PullRequest request;
   struct nbd_handle *nbd;
   char *context;
   GArray *extents;
@@ -53,6 +53,7 @@ struct Pull {
   guint sinking; /* reads in the sink */
   guint64 seen;  /* completions, to tell progress from silence */
   PullSink *sink;
+  guint8 *memory; /* MEMORY_BYTES, of the reads */
   PullResult result;
   GError *error;
 };
@@ -68,7 +69,7 @@ pull_fail (Pull *pull, const char *what)
 static bool
 pull_may_go_on (Pull *pull)
 {
-  const PullRequest *request = pull->request;
+  const PullRequest *request = &pull->request;
 
   return !pull->error && !g_cancellable_set_error_if_cancelled (request->cancellable, &pull->error)
          && (!request->guard || request->guard (request->opaque, &pull->error));
@@ -78,7 +79,7 @@ pull_may_go_on (Pull *pull)
 static bool
 pull_turn (Pull *pull, gint64 *since, guint64 *seen)
 {
-  const PullRequest *request = pull->request;
+  const PullRequest *request = &pull->request;
 
   if (!pull_may_go_on (pull))
     return false;
@@ -103,7 +104,7 @@ pull_turn (Pull *pull, gint64 *since, guint64 *seen)
 static bool
 pull_connect (Pull *pull)
 {
-  const PullRequest *request = pull->request;
+  const PullRequest *request = &pull->request;
   gint64 since = g_get_monotonic_time ();
   guint64 seen = 0;
   gint64 size;
@@ -156,7 +157,7 @@ on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entrie
 {
   Slot *slot = opaque;
   Pull *pull = slot->pull;
-  bool dirty = pull->request->bitmap != NULL;
+  bool dirty = pull->request.bitmap != NULL;
 
   if (!g_str_equal (context, pull->context))
     return 0;
@@ -207,7 +208,7 @@ send_status (Slot *slot, guint64 offset, guint64 length)
 static bool
 refill_status (Pull *pull, Slot *slot, guint64 *next)
 {
-  guint64 size = pull->request->size;
+  guint64 size = pull->request.size;
 
   if (slot->length > slot->covered) {
     if (slot->covered == 0) {
@@ -329,7 +330,7 @@ send_reads (Pull *pull, guint *index, guint64 *at)
 {
   for (guint i = 0; i < IN_FLIGHT && *index < pull->extents->len; i++) {
     const Extent *extent = &g_array_index (pull->extents, Extent, *index);
-    guint64 end = MIN (extent->end, pull->request->size), length;
+    guint64 end = MIN (extent->end, pull->request.size), length;
 
     if (pull->reads[i].busy)
       continue;
@@ -345,7 +346,7 @@ send_reads (Pull *pull, guint *index, guint64 *at)
 }
 
 static bool
-pull_read (Pull *pull)
+pull_bytes (Pull *pull)
 {
   gint64 since = g_get_monotonic_time ();
   guint64 seen = pull->seen, at = 0;
@@ -359,7 +360,7 @@ pull_read (Pull *pull)
         || !(pull->busy ? pull_turn (pull, &since, &seen) : pull_may_go_on (pull)))
       return false;
   }
-  return !pull->error && pull_sink_finish (pull->sink, &pull->result, &pull->error);
+  return !pull->error;
 }
 
 /* --- what the parent has and the disk has no more --- */
@@ -370,7 +371,7 @@ zero_range (Pull *pull, guint64 first, guint64 end)
   if (end <= first)
     return true;
   pull->result.changed_bytes += (end - first) * BLOCK;
-  return storage_image_zero (pull->request->writer, first, end - first, &pull->error);
+  return storage_image_zero (pull->request.writer, first, end - first, &pull->error);
 }
 
 /* Zeroes the blocks first … end - 1 that lie in no extent; *index moves along. */
@@ -395,14 +396,14 @@ zero_gaps (Pull *pull, guint64 first, guint64 end, guint *index)
 static bool
 pull_zero_gone (Pull *pull)
 {
-  guint64 blocks = (pull->request->size + BLOCK - 1) / BLOCK;
+  guint64 blocks = (pull->request.size + BLOCK - 1) / BLOCK;
   guint64 from = 0, first, count;
   guint index = 0;
 
-  if (!pull->request->parent || pull->request->bitmap)
+  if (!pull->request.parent || pull->request.bitmap)
     return true;
   for (;;) {
-    if (!storage_image_next_data (pull->request->parent, from, &first, &count, &pull->error))
+    if (!storage_image_next_data (pull->request.parent, from, &first, &count, &pull->error))
       return false;
     if (count == 0 || first >= blocks)
       return true;
@@ -412,54 +413,93 @@ pull_zero_gone (Pull *pull)
   }
 }
 
+/* Large pages where there are any: clearing thousands of small ones would take longer than reading into them.
+ */
+static bool
+pull_map_memory (Pull *pull)
+{
+  void *memory = mmap (NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (memory == MAP_FAILED) {
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_FAILED, "no memory for %u reads", IN_FLIGHT);
+    return false;
+  }
+  madvise (memory, MEMORY_BYTES, MADV_HUGEPAGE);
+  pull->memory = memory;
+  return true;
+}
+
 static bool
 pull_alloc (Pull *pull)
 {
   pull->extents = g_array_new (FALSE, FALSE, sizeof (Extent));
-  pull->context = pull->request->bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request->bitmap)
-                                        : g_strdup ("base:allocation");
-  pull->sink = pull_sink_new (pull->request, &pull->error);
+  pull->context = pull->request.bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request.bitmap)
+                                       : g_strdup ("base:allocation");
+  if (!pull_map_memory (pull) || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
+    return false;
   for (guint i = 0; i < IN_FLIGHT; i++) {
     pull->reads[i].pull = pull;
-    if (!(pull->reads[i].chunk.data = aligned_alloc (4096, PULL_READ_BYTES)))
-      return pull_fail (pull, "memory");
+    pull->reads[i].chunk.data = pull->memory + i * PULL_READ_BYTES;
   }
   for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
     pull->status[i].pull = pull;
-  return pull->sink != NULL;
+  return true;
 }
 
 static void
-pull_clear (Pull *pull)
+pull_disconnect (Pull *pull)
 {
-  if (pull->nbd) {
-    if (!pull->error)
-      nbd_aio_disconnect (pull->nbd, 0); /* a courtesy; the close below ends it anyway */
-    nbd_close (pull->nbd);
-  }
+  if (!pull->nbd)
+    return;
+  if (!pull->error)
+    nbd_aio_disconnect (pull->nbd, 0); /* a courtesy; the close below ends it anyway */
+  nbd_close (pull->nbd);
+  pull->nbd = NULL;
+}
+
+void
+pull_free (Pull *pull)
+{
+  if (!pull)
+    return;
+  pull_disconnect (pull);
   pull_sink_free (pull->sink); /* before its buffers */
-  for (guint i = 0; i < IN_FLIGHT; i++)
-    free (pull->reads[i].chunk.data);
+  if (pull->memory)
+    munmap (pull->memory, MEMORY_BYTES);
   g_array_unref (pull->extents);
   g_free (pull->context);
+  g_clear_error (&pull->error);
+  g_free (pull);
+}
+
+Pull *
+pull_read (const PullRequest *request, GError **error)
+{
+  g_autoptr (Pull) pull = g_new0 (Pull, 1);
+  bool ok;
+
+  pull->request = *request;
+  ok = pull_alloc (pull);
+  if (!ok)
+    close (request->socket);
+  ok = ok && pull_connect (pull) && pull_map (pull) && pull_bytes (pull);
+  pull_disconnect (pull);
+  /* a failed callback leaves its error behind although the loop around it went through */
+  if (ok && !pull->error)
+    return g_steal_pointer (&pull);
+  g_propagate_error (error, g_steal_pointer (&pull->error));
+  return NULL;
 }
 
 bool
-pull_disk (const PullRequest *request, PullResult *result, GError **error)
+pull_finish (Pull *pull, PullResult *result, GError **error)
 {
-  Pull pull = { .request = request };
-  bool ok = pull_alloc (&pull);
+  g_autoptr (Pull) self = pull;
 
-  if (!ok)
-    close (request->socket);
-  ok = ok && pull_connect (&pull) && pull_map (&pull) && pull_read (&pull) && pull_zero_gone (&pull);
-  /* a failed callback leaves its error behind although the loop around it went through */
-  ok = ok && !pull.error;
-  pull_clear (&pull);
-  if (!ok) {
-    g_propagate_error (error, pull.error);
-    return false;
+  if (pull_sink_finish (pull->sink, &pull->result, &pull->error) && pull_zero_gone (pull)) {
+    *result = pull->result;
+    return true;
   }
-  *result = pull.result;
-  return true;
+  g_propagate_error (error, g_steal_pointer (&pull->error));
+  return false;
 }

@@ -32,4 +32,13 @@ typedef struct {
   guint64 read_bytes, changed_bytes, stored_bytes;
 } PullResult;
 
-bool pull_disk (const PullRequest *request, PullResult *result, GError **error);
+typedef struct Pull Pull;
+void pull_free (Pull *pull); /* gives up; NULL is fine */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pull, pull_free)
+
+/* Reads everything that the request asks for; at the end the connection is closed, and the server may go.
+ * Blocks are hashed and stored meanwhile, and after it: the request's writer and parent stay in use until
+ * pull_finish(). */
+Pull *pull_read (const PullRequest *request, GError **error);
+/* Waits until all is stored.  Frees pull, also on failure. */
+bool pull_finish (Pull *pull, PullResult *result, GError **error);
