@@ -18,17 +18,19 @@ add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **erro
 
   disk->scratch = scratch_new (on_disk ? config->scratch_dir : NULL, disk->size, limit, error);
   if (!disk->scratch || !qmp_add_fd (client, scratch_fd (disk->scratch), plan->prefix, &disk->fdset, error)
-      || !qmp_blockdev_add_scratch (client, disk->scratch_node, disk->fdset, disk->node, error))
+      || !qmp_blockdev_add_scratch (client, disk->name, disk->fdset, disk->node, error))
     return false;
   disk->in_nodes = true;
   disk->in_bitmaps = qmp_bitmap_add (client, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, error);
   return disk->in_bitmaps;
 }
 
-/* One instant for all disks: bitmaps change over and copy-before-write starts, or nothing happens.  QEMU
- * drains a disk when it comes to its backup, and until the end; one with an I/O thread writes on until then.
- * So the new bitmaps record before that and the old ones until after it: what both have seen is read once too
- * often, what neither had seen would be lost. */
+/* One instant for all disks: copy-before-write starts on all, or on none.
+ *
+ * The bitmaps do not change over in here, where the guest waits: the new one records from before, the old one
+ * until after it.  What both have seen is read once too often, this time or the next; nothing is missed. QEMU
+ * drains a disk when it comes to its backup, and until the end of the transaction, so that what depends on a
+ * write of another disk is not in the snapshot without it. */
 static bool
 run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError **error)
 {
@@ -37,24 +39,26 @@ run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError
   for (guint i = 0; i < plan->disks->len; i++) {
     const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
 
-    qmp_transaction_bitmap_enable (transaction, disk->node, plan->new_bitmap);
-  }
-  for (guint i = 0; i < plan->disks->len; i++) {
-    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-
-    qmp_transaction_backup_none (transaction, disk->job, disk->node, disk->scratch_node, disk->filter_node);
-  }
-  for (guint i = 0; i < plan->disks->len; i++) {
-    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-
-    if (disk->has_old_bitmap)
-      qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
+    qmp_transaction_backup_none (transaction, disk->name, disk->node, disk->name, disk->filter_node);
   }
   if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
     return false;
   plan->transaction = true;
   for (guint i = 0; i < plan->disks->len; i++)
     ((PlanDisk *)g_ptr_array_index (plan->disks, i))->in_jobs = true;
+  return true;
+}
+
+/* QEMU exports no bitmap that records. */
+static bool
+stop_old_bitmaps (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  for (guint i = 0; i < plan->disks->len; i++) {
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
+    if (disk->has_old_bitmap && !qmp_bitmap_disable (client, disk->node, plan->old_bitmap, error))
+      return false;
+  }
   return true;
 }
 
@@ -105,8 +109,8 @@ add_exports (CapturePlan *plan, QmpClient *client, GError **error)
     PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const char *bitmap = disk->full_reason ? NULL : plan->old_bitmap;
 
-    if (!qmp_export_add (client, disk->export, disk->scratch_node, disk->disk->target,
-                         bitmap ? disk->node : NULL, bitmap, error))
+    if (!qmp_export_add (client, disk->name, disk->name, disk->disk->target, bitmap ? disk->node : NULL,
+                         bitmap, error))
       return false;
     disk->in_exports = true;
   }
@@ -123,7 +127,8 @@ capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, g
   if (!run_transaction (plan, client, stall_us, error))
     return false;
   *time_us = g_get_real_time ();
-  return check_unchanged (plan, client, error) && add_exports (plan, client, error);
+  return stop_old_bitmaps (plan, client, error) && check_unchanged (plan, client, error)
+         && add_exports (plan, client, error);
 }
 
 /* Keeps the first error only; the others are of the same cause. */
@@ -149,8 +154,8 @@ end_exports (CapturePlan *plan, QmpClient *client, GError **first)
       close (disk->socket);
     disk->socket = -1;
     /* the server's end closes exports too; one that may still be reading is waited for, not inside QEMU */
-    if (!plan->pulled && disk->in_exports && qmp_export_del (client, disk->export, &error)
-        && qmp_export_wait_gone (client, disk->export, JOB_GONE_MS, &error))
+    if (!plan->pulled && disk->in_exports && qmp_export_del (client, disk->name, &error)
+        && qmp_export_wait_gone (client, disk->name, JOB_GONE_MS, &error))
       disk->in_exports = false;
     note (first, error);
   }
@@ -168,7 +173,7 @@ end_job (PlanDisk *disk, QmpClient *client, GError **first)
 {
   GError *error = NULL;
 
-  if (disk->in_jobs && !qmp_job_cancel (client, disk->job, &error))
+  if (disk->in_jobs && !qmp_job_cancel (client, disk->name, &error))
     note (first, error);
 }
 
@@ -179,14 +184,14 @@ delete_scratch (PlanDisk *disk, QmpClient *client, GError **error)
 {
   g_autoptr (GError) busy = NULL;
 
-  if (qmp_blockdev_del (client, disk->scratch_node, &busy))
+  if (qmp_blockdev_del (client, disk->name, &busy))
     return true;
   if (!disk->in_jobs) {
     g_propagate_error (error, g_steal_pointer (&busy));
     return false;
   }
-  return qmp_job_wait_gone (client, disk->job, JOB_GONE_MS, error)
-         && qmp_blockdev_del (client, disk->scratch_node, error);
+  return qmp_job_wait_gone (client, disk->name, JOB_GONE_MS, error)
+         && qmp_blockdev_del (client, disk->name, error);
 }
 
 static void
@@ -220,27 +225,30 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
   return false;
 }
 
-/* The new bitmap's life is over before the transaction; or it goes into the old one, at one instant. */
+/* The old bitmap records again before it takes in what the new one saw: whatever ends this in between,
+ * nothing is missing in the one that is kept (see capture-sweep.c). */
+static bool
+take_back_disk (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **error)
+{
+  if (plan->transaction && disk->has_old_bitmap
+      && (!qmp_bitmap_enable (client, disk->node, plan->old_bitmap, error)
+          || !qmp_bitmap_merge (client, disk->node, plan->old_bitmap, plan->new_bitmap, error)))
+    return false;
+  if (disk->in_bitmaps && !qmp_bitmap_remove (client, disk->node, plan->new_bitmap, error))
+    return false;
+  disk->in_bitmaps = false;
+  return true;
+}
+
 static bool
 take_back (CapturePlan *plan, QmpClient *client, GError **error)
 {
-  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
-
-  for (guint i = 0; i < plan->disks->len; i++) {
-    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-
-    if (plan->transaction && disk->has_old_bitmap) {
-      qmp_transaction_bitmap_enable (transaction, disk->node, plan->old_bitmap);
-      qmp_transaction_bitmap_merge (transaction, disk->node, plan->old_bitmap, plan->new_bitmap);
-    }
-    if (disk->in_bitmaps)
-      qmp_transaction_bitmap_remove (transaction, disk->node, plan->new_bitmap);
-  }
-  return qmp_transaction_length (transaction) == 0
-         || qmp_transaction_run (transaction, client, TRANSACTION_MS, NULL, error);
+  for (guint i = 0; i < plan->disks->len; i++)
+    if (!take_back_disk (plan, g_ptr_array_index (plan->disks, i), client, error))
+      return false;
+  return true;
 }
 
-/* One by one: a transaction would drain the guest's requests first, for nothing. */
 static bool
 drop_old (CapturePlan *plan, QmpClient *client, GError **error)
 {

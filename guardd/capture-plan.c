@@ -23,10 +23,8 @@ plan_disk_free (gpointer data)
     close (disk->socket);
   g_free (disk->node);
   g_free (disk->full_reason);
-  g_free (disk->scratch_node);
+  g_free (disk->name);
   g_free (disk->filter_node);
-  g_free (disk->job);
-  g_free (disk->export);
   g_free (disk);
 }
 
@@ -134,11 +132,10 @@ plan_disk_new (CapturePlan *plan, const DomainDisk *disk)
   entry->disk = disk;
   entry->fdset = -1;
   entry->socket = -1;
-  /* node names in QEMU have at most 31 characters */
+  /* Node names have at most 31 characters.  All names are short: a monitor of QEMU 7.2 takes each byte of a
+   * command by itself, which is 4 us. */
   entry->filter_node = g_strdup_printf ("%s-%.12s-f", plan->prefix, disk->target);
-  entry->scratch_node = g_strdup_printf ("%s-%.14s", plan->prefix, disk->target);
-  entry->job = g_strdup_printf ("%s-%s-job", plan->prefix, disk->target);
-  entry->export = g_strdup_printf ("%s-%s-x", plan->prefix, disk->target);
+  entry->name = g_strdup_printf ("%s-%.14s", plan->prefix, disk->target);
   g_ptr_array_add (plan->disks, entry);
   return entry;
 }
@@ -171,7 +168,7 @@ capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **erro
   plan->request = request;
   plan->prefix = capture_prefix (request->pool);
   plan->id = g_uuid_string_random ();
-  plan->new_bitmap = g_strdup_printf ("%s-%s", plan->prefix, plan->id);
+  plan->new_bitmap = g_strdup_printf ("%s-%.8s", plan->prefix, plan->id);
   plan->disks = g_ptr_array_new_with_free_func (plan_disk_free);
   plan->latest = pool_latest (request->pool, domain->uuid);
   if (plan->latest)

@@ -18,7 +18,7 @@ typedef struct {
   bool has_old_bitmap;    /* the plan's old_bitmap is on this node */
 
   /* names in QEMU, and what is there now (capture-fleece.c) */
-  char *scratch_node, *filter_node, *job, *export;
+  char *name, *filter_node; /* name: of the scratch node, the job and the export */
   Scratch *scratch;
   gint64 fdset; /* -1: none */
   bool in_nodes, in_bitmaps, in_jobs, in_exports;
@@ -32,12 +32,12 @@ typedef struct {
   const CaptureRequest *request;
   char *prefix;
   char *id;         /* UUID of the snapshot to be */
-  char *new_bitmap; /* records from this instant on */
+  char *new_bitmap; /* records from this instant on, or from a moment before */
   char *old_bitmap; /* has recorded since the newest snapshot; NULL: there is none */
   Snapshot *latest; /* NULL: first one */
   GPtrArray *disks; /* PlanDisk */
   bool nbd_server;  /* ours is running in QEMU */
-  bool transaction; /* it went through: the new bitmaps record, the old ones do not */
+  bool transaction; /* it went through: the old bitmaps may have been stopped */
   bool pulled;      /* every byte is here, and the NBD connections are closed */
 } CapturePlan;
 

@@ -87,40 +87,45 @@ sweep_fdsets (QmpClient *client, const char *prefix, GError **error)
   return true;
 }
 
-/* `keep` belongs to the last sealed snapshot.  Where it does not record, a capture died before it was sealed:
- * the other bitmap has seen what came since, and goes into it. */
-static void
-sweep_node_bitmaps (QmpTransaction *transaction, const char *node, GPtrArray *bitmaps, const char *prefix,
-                    const char *keep)
+static const QmpBitmap *
+find_bitmap (const GPtrArray *bitmaps, const char *name)
 {
-  const QmpBitmap *kept = NULL;
-  bool interrupted;
-
-  for (guint i = 0; keep && i < bitmaps->len; i++) {
+  for (guint i = 0; name && i < bitmaps->len; i++) {
     const QmpBitmap *bitmap = g_ptr_array_index (bitmaps, i);
 
-    if (g_str_equal (bitmap->name, keep))
-      kept = bitmap;
+    if (g_str_equal (bitmap->name, name))
+      return bitmap;
   }
-  interrupted = kept && !kept->recording;
-  if (interrupted)
-    qmp_transaction_bitmap_enable (transaction, node, kept->name);
+  return NULL;
+}
+
+/* `keep` belongs to the last sealed snapshot.  A capture that died may have stopped it, and the other bitmap
+ * has seen what came since: that goes into it.  One that died after the seal left the bitmap of the snapshot
+ * before: that goes in too, and costs reading some blocks again. */
+static bool
+sweep_node_bitmaps (QmpClient *client, const char *node, const GPtrArray *bitmaps, const char *prefix,
+                    const char *keep, GError **error)
+{
+  const QmpBitmap *kept = find_bitmap (bitmaps, keep);
+
+  if (kept && !kept->recording && !qmp_bitmap_enable (client, node, keep, error))
+    return false;
   for (guint i = 0; i < bitmaps->len; i++) {
     const QmpBitmap *bitmap = g_ptr_array_index (bitmaps, i);
 
     if (bitmap == kept || !g_str_has_prefix (bitmap->name, prefix))
       continue;
-    if (interrupted)
-      qmp_transaction_bitmap_merge (transaction, node, kept->name, bitmap->name);
-    qmp_transaction_bitmap_remove (transaction, node, bitmap->name);
+    if ((kept && !qmp_bitmap_merge (client, node, keep, bitmap->name, error))
+        || !qmp_bitmap_remove (client, node, bitmap->name, error))
+      return false;
   }
+  return true;
 }
 
 static bool
 sweep_bitmaps (QmpClient *client, const char *prefix, const char *keep, GError **error)
 {
   g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (client, error);
-  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
   GHashTableIter iter;
   gpointer node, bitmaps;
 
@@ -128,9 +133,9 @@ sweep_bitmaps (QmpClient *client, const char *prefix, const char *keep, GError *
     return false;
   g_hash_table_iter_init (&iter, nodes);
   while (g_hash_table_iter_next (&iter, &node, &bitmaps))
-    sweep_node_bitmaps (transaction, node, bitmaps, prefix, keep);
-  return qmp_transaction_length (transaction) == 0
-         || qmp_transaction_run (transaction, client, 0, NULL, error);
+    if (!sweep_node_bitmaps (client, node, bitmaps, prefix, keep, error))
+      return false;
+  return true;
 }
 
 bool

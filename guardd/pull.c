@@ -11,8 +11,8 @@
 #define BLOCK GUARDD_BLOCK_SIZE
 #define IN_FLIGHT 8u
 #define MEMORY_BYTES ((size_t)IN_FLIGHT * PULL_READ_BYTES)
-#define STATUS_BYTES                                                                                         \
-  (G_GUINT64_CONSTANT (2) << 30) /* one status request; the protocol's lengths have 32 bits */
+/* one status request; lengths in the protocol have 32 bits, and this is whole blocks */
+#define STATUS_BYTES ((G_GUINT64_CONSTANT (1) << 32) - BLOCK)
 #define STATUS_IN_FLIGHT 16
 #define POLL_MS 20
 /* A dirty bitmap of 16 TiB has 2^28 blocks; alternating ones would be 2^27 extents. A server that says

@@ -57,25 +57,26 @@ typedef struct QmpTransaction QmpTransaction;
 QmpTransaction *qmp_transaction_new (void);
 void qmp_transaction_free (QmpTransaction *transaction);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QmpTransaction, qmp_transaction_free)
-void qmp_transaction_bitmap_remove (QmpTransaction *t, const char *node, const char *name);
-void qmp_transaction_bitmap_enable (QmpTransaction *t, const char *node, const char *name);
-void qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name);
-void qmp_transaction_bitmap_merge (QmpTransaction *t, const char *node, const char *target,
-                                   const char *source);
 /* blockdev-backup sync=none node -> target as job `job`; while it runs a filter node `filter` stands on node
  */
 void qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target,
                                   const char *filter);
-size_t qmp_transaction_length (const QmpTransaction *t);
 /* Sends it, once.  elapsed_us (may be NULL): time from send to answer, an upper bound of what the guest could
  * feel. */
 bool qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms, guint64 *elapsed_us,
                           GError **error);
 
-/* A transient bitmap that does not record yet: the memory, 2 MiB for each TiB at 64 KiB, is fetched here and
- * not inside a transaction, where the guest would wait for it.  granularity in bytes. */
+/* --- dirty bitmaps --- */
+/* A transient bitmap; granularity in bytes.  2 MiB for each TiB at 64 KiB: QEMU takes a few milliseconds to
+ * clear them, which a guest should not wait for inside a transaction. */
 bool qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 granularity,
                      GError **error);
+/* Not in a transaction: when another action fails, QEMU 7.2 dereferences the NULL that it has for the bitmap
+ * of an "enable" that failed (block_dirty_bitmap_enable_abort()), and the guest is gone. */
+bool qmp_bitmap_enable (QmpClient *client, const char *node, const char *name, GError **error);
+bool qmp_bitmap_merge (QmpClient *client, const char *node, const char *target, const char *source,
+                       GError **error);
+bool qmp_bitmap_disable (QmpClient *client, const char *node, const char *name, GError **error);
 bool qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error);
 
 /* --- descriptors --- */

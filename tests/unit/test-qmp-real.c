@@ -65,12 +65,8 @@ static void
 test_nodes_and_bitmaps (Real *real, const void *data)
 {
   g_autoptr (GError) error = NULL;
-  guint64 elapsed = 0;
   g_assert_true (qmp_bitmap_add (real->client, "disk", "one", 65536, &error));
   g_assert_true (qmp_bitmap_add (real->client, "disk", "two", 65536, &error));
-  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
-  qmp_transaction_bitmap_enable (transaction, "disk", "one");
-  g_assert_true (qmp_transaction_run (transaction, real->client, 5000, &elapsed, &error));
   g_assert_no_error (error);
   g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
   g_assert_no_error (error);
@@ -86,18 +82,28 @@ static void
 test_a_transaction_is_all_or_nothing (Real *real, const void *data)
 {
   g_autoptr (GError) error = NULL;
+  guint64 elapsed = 0;
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
-  g_assert_true (qmp_bitmap_add (real->client, "disk", "one", 65536, &error));
-  qmp_transaction_bitmap_enable (transaction, "disk", "one");
-  qmp_transaction_bitmap_disable (transaction, "disk", "missing");
-  g_assert_false (qmp_transaction_run (transaction, real->client, 5000, NULL, &error));
+  qmp_transaction_backup_none (transaction, "one", "disk", "missing", "filter");
+  g_assert_false (qmp_transaction_run (transaction, real->client, 5000, &elapsed, &error));
   g_assert_error (error, QMP_ERROR, QMP_ERROR_COMMAND);
   g_clear_error (&error);
-  g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
+  g_autoptr (GPtrArray) jobs = qmp_query_jobs (real->client, &error);
   g_assert_no_error (error);
-  const GPtrArray *bitmaps = g_hash_table_lookup (nodes, "disk");
-  g_assert_nonnull (bitmaps);
-  g_assert_false (((const QmpBitmap *)bitmaps->pdata[0])->recording);
+  g_assert_cmpuint (jobs->len, ==, 0);
+}
+
+static void
+test_a_bitmap_takes_in_another (Real *real, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "new", 65536, &error));
+  g_assert_true (qmp_bitmap_disable (real->client, "disk", "old", &error));
+  g_assert_true (qmp_bitmap_enable (real->client, "disk", "old", &error));
+  g_assert_true (qmp_bitmap_merge (real->client, "disk", "old", "new", &error));
+  g_assert_false (qmp_bitmap_enable (real->client, "disk", "missing", &error));
+  g_assert_error (error, QMP_ERROR, QMP_ERROR_COMMAND);
 }
 
 /* This daemon has no getfd: a refusal that came with a descriptor leaves the client whole. */
@@ -145,6 +151,7 @@ main (int argc, char **argv)
   signal (SIGPIPE, SIG_IGN);
   TEST ("nodes and bitmaps", test_nodes_and_bitmaps);
   TEST ("a transaction is all or nothing", test_a_transaction_is_all_or_nothing);
+  TEST ("a bitmap takes in another", test_a_bitmap_takes_in_another);
   TEST ("a refused descriptor", test_a_refused_descriptor);
   TEST ("features come from the schema", test_features_come_from_the_schema);
   TEST ("its end is a hang-up", test_its_end_is_a_hang_up);
