@@ -7,6 +7,9 @@
 #include "describe.h"
 #include "job.h"
 
+#define RETRY_US (5 * G_USEC_PER_SEC)
+#define RETRY_DOUBLINGS 6u /* 320 s */
+
 typedef struct {
   char *description;
   Snapshot *snapshot; /* NULL after success: nothing had changed */
@@ -69,11 +72,22 @@ capture_run (Job *job, GError **error)
   return false;
 }
 
+/* An interval may be a week: what failed is tried again sooner, though less and less often. */
+static void
+retry_sooner (Guest *guest)
+{
+  guint doublings = MIN (guest->failures - 1, RETRY_DOUBLINGS);
+  gint64 again = g_get_monotonic_time () + (RETRY_US << doublings);
+  if (guest->due)
+    guest->due = MIN (guest->due, again);
+}
+
 static void
 capture_failed (Job *job, const GError *error)
 {
   Guest *guest = job->guest;
   guest->failures++;
+  retry_sooner (guest);
   g_free (guest->last_error);
   guest->last_error = g_strdup (error->message);
   json_object *event = describe_guest_event (guest);
