@@ -62,17 +62,15 @@ stop_old_bitmaps (CapturePlan *plan, QmpClient *client, GError **error)
   return true;
 }
 
-/* Between the plan and the transaction somebody may have put another node on top (an external snapshot, a
- * pivot) or resized the disk: what was frozen would then not be what the guest sees. */
-static bool
-check_unchanged (CapturePlan *plan, QmpClient *client, GError **error)
+bool
+capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error)
 {
   g_autoptr (GPtrArray) now = qmp_query_block (client, error);
 
   if (!now)
     return false;
   for (guint i = 0; i < plan->disks->len; i++) {
-    PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const QmpDisk *device = capture_plan_find_device (now, disk->disk);
 
     if (!device || g_strcmp0 (device->node_name, disk->filter_node) != 0
@@ -127,8 +125,7 @@ capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, g
   if (!run_transaction (plan, client, stall_us, error))
     return false;
   *time_us = g_get_real_time ();
-  return stop_old_bitmaps (plan, client, error) && check_unchanged (plan, client, error)
-         && add_exports (plan, client, error);
+  return stop_old_bitmaps (plan, client, error) && add_exports (plan, client, error);
 }
 
 /* Keeps the first error only; the others are of the same cause. */

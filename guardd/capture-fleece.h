@@ -11,6 +11,11 @@
 bool capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, gint64 *time_us,
                            GError **error);
 
+/* Between the plan and the transaction somebody may have put another node on top (an external snapshot, a
+ * pivot) or resized the disk: what was frozen would then not be what the guest sees.  Asks QEMU, from another
+ * thread while the bytes are read: nobody may use the client meanwhile. */
+bool capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error);
+
 /* Takes exports, jobs, nodes and descriptors out of QEMU: the guest's writes go straight again. Goes on after
  * a failure; false with the first error when something may be left. */
 bool capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error);

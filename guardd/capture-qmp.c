@@ -11,7 +11,7 @@ typedef struct {
   CaptureDraft draft;
   CapturePlan *plan;
   QmpClient *client;
-  GError *seal_error; /* the sealing thread's */
+  GError *seal_error, *check_error; /* those threads' */
   /* the disk that is read, or has been, and is still being stored */
   PlanDisk *disk; /* NULL: none */
   Pull *pull;
@@ -115,6 +115,29 @@ pull_all (Capture *capture, GError **error)
 }
 
 static gpointer
+check_thread (gpointer data)
+{
+  Capture *capture = data;
+
+  return GINT_TO_POINTER (capture_fleece_check (capture->plan, capture->client, &capture->check_error));
+}
+
+/* Reads all disks, and has it checked meanwhile that they are what the plan says. */
+static bool
+pull_checked (Capture *capture, GError **error)
+{
+  GThread *check = g_thread_new ("check", check_thread, capture);
+  bool pulled = pull_all (capture, error);
+
+  if (GPOINTER_TO_INT (g_thread_join (check)))
+    return pulled;
+  /* that a disk changed is the reason, whatever came of it */
+  g_clear_error (error);
+  g_propagate_error (error, capture->check_error);
+  return false;
+}
+
+static gpointer
 seal_thread (gpointer data)
 {
   Capture *capture = data;
@@ -182,7 +205,7 @@ run (Capture *capture, GError **error)
   if (capture_fleece_begin (plan, capture->client, &draft->manifest->stall_us, &draft->manifest->time_us,
                             error)
       && capture_files_add (draft->draft, draft->manifest, plan->request->domain, error)
-      && pull_all (capture, error))
+      && pull_checked (capture, error))
     return seal_and_end (capture, error);
   undo (capture, error);
   return false;

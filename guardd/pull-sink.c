@@ -5,18 +5,25 @@
 
 #define BLOCK GUARDD_BLOCK_SIZE
 
+#define THREADS 2u
+
 struct PullSink {
   const PullRequest *request;
-  GAsyncQueue *todo, *done; /* PullChunk */
-  GThread *thread;          /* NULL: not started, or joined */
-  gint end, failed;         /* atomic: drop what is queued; error is set */
-  PullChunk last;           /* wakes the thread up to end */
-  /* the thread's, the caller's after pull_sink_finish() */
-  EVP_MD_CTX *digest;
+  GAsyncQueue *todo, *done;  /* PullChunk */
+  GThread *threads[THREADS]; /* NULL: not started, or joined */
+  gint end, failed;          /* atomic: drop what is queued; error is set */
+  PullChunk last[THREADS];   /* wake the threads up to end */
   EVP_MD *sha256;
+  GMutex lock; /* the request's writer and parent, and: */
   PullResult result;
   GError *error;
 };
+
+/* What a thread knows of a block of its chunk before it takes the lock. */
+typedef struct {
+  bool zero;
+  guint8 hash[GUARDD_HASH_SIZE];
+} Content;
 
 static bool
 is_zero (const guint8 *data)
@@ -25,55 +32,100 @@ is_zero (const guint8 *data)
 }
 
 static bool
-hash_block (PullSink *sink, const guint8 *data, guint8 *hash)
+read_content (EVP_MD_CTX *digest, const EVP_MD *sha256, const guint8 *data, Content *content)
 {
-  if (EVP_DigestInit_ex (sink->digest, sink->sha256, NULL) == 1
-      && EVP_DigestUpdate (sink->digest, data, BLOCK) == 1
-      && EVP_DigestFinal_ex (sink->digest, hash, NULL) == 1)
+  content->zero = is_zero (data);
+  return content->zero
+         || (EVP_DigestInit_ex (digest, sha256, NULL) == 1 && EVP_DigestUpdate (digest, data, BLOCK) == 1
+             && EVP_DigestFinal_ex (digest, content->hash, NULL) == 1);
+}
+
+/* The number of blocks of the chunk, or 0. */
+static guint
+read_chunk (PullSink *sink, EVP_MD_CTX *digest, PullChunk *chunk, Content *contents)
+{
+  guint count = (guint)((chunk->length + BLOCK - 1) / BLOCK);
+
+  if (chunk->length % BLOCK)
+    memset (chunk->data + chunk->length, 0, BLOCK - chunk->length % BLOCK);
+  for (guint i = 0; i < count; i++)
+    if (!read_content (digest, sink->sha256, chunk->data + i * BLOCK, &contents[i]))
+      return 0;
+  return count;
+}
+
+typedef enum {
+  KEEP, /* as in the parent */
+  ZERO,
+  STORE
+} Fate;
+
+static Fate
+block_fate (const PullRequest *request, const Content *content, const struct guardd_block *old)
+{
+  /* a baseline is zero where nothing was written */
+  if (content->zero)
+    return (old ? old->kind == GUARDD_BLOCK_ZERO : !request->bitmap) ? KEEP : ZERO;
+  bool same
+      = old && old->kind == GUARDD_BLOCK_DATA && memcmp (old->hash, content->hash, GUARDD_HASH_SIZE) == 0;
+  return same ? KEEP : STORE;
+}
+
+/* Blocks first … first + count - 1, all of one fate. */
+static bool
+put_run (PullSink *sink, Fate fate, guint64 first, guint count, const guint8 *data, const Content *contents)
+{
+  guint8 hashes[PULL_READ_BLOCKS * GUARDD_HASH_SIZE];
+
+  if (fate == KEEP)
     return true;
-  g_set_error (&sink->error, G_IO_ERROR, G_IO_ERROR_FAILED, "SHA-256 failed");
-  return false;
+  sink->result.changed_bytes += (guint64)count * BLOCK;
+  if (fate == ZERO)
+    return storage_image_zero (sink->request->writer, first, count, &sink->error);
+  sink->result.stored_bytes += (guint64)count * BLOCK;
+  for (guint i = 0; i < count; i++)
+    memcpy (hashes + (gsize)i * GUARDD_HASH_SIZE, contents[i].hash, GUARDD_HASH_SIZE);
+  return storage_image_write (sink->request->writer, first, count, data, hashes, &sink->error);
 }
 
 static bool
-put_block (PullSink *sink, guint64 number, const guint8 *data, const struct guardd_block *old)
-{
-  const PullRequest *request = sink->request;
-  guint8 hash[GUARDD_HASH_SIZE];
-
-  if (is_zero (data)) {
-    /* a baseline is zero where nothing was written */
-    if (old ? old->kind == GUARDD_BLOCK_ZERO : !request->bitmap)
-      return true;
-    sink->result.changed_bytes += BLOCK;
-    return storage_image_zero (request->writer, number, 1, &sink->error);
-  }
-  if (!hash_block (sink, data, hash))
-    return false;
-  if (old && old->kind == GUARDD_BLOCK_DATA && memcmp (old->hash, hash, sizeof hash) == 0)
-    return true;
-  sink->result.changed_bytes += BLOCK;
-  sink->result.stored_bytes += BLOCK;
-  return storage_image_write (request->writer, number, data, hash, &sink->error);
-}
-
-static void
-put_chunk (PullSink *sink, PullChunk *chunk)
+put_chunk (PullSink *sink, const PullChunk *chunk, const Content *contents, guint count)
 {
   const PullRequest *request = sink->request;
   struct guardd_block old[PULL_READ_BLOCKS];
   guint64 first = chunk->offset / BLOCK;
-  guint64 count = (chunk->length + BLOCK - 1) / BLOCK;
   bool compare = request->parent && !request->bitmap;
 
+  if (count == 0) {
+    g_set_error (&sink->error, G_IO_ERROR, G_IO_ERROR_FAILED, "SHA-256 failed");
+    return false;
+  }
   sink->result.read_bytes += chunk->length;
-  if (chunk->length % BLOCK)
-    memset (chunk->data + chunk->length, 0, BLOCK - chunk->length % BLOCK);
   if (compare && !storage_image_blocks (request->parent, first, count, old, &sink->error))
-    return;
-  for (guint64 i = 0; i < count; i++)
-    if (!put_block (sink, first + i, chunk->data + i * BLOCK, compare ? &old[i] : NULL))
-      return;
+    return false;
+  for (guint at = 0; at < count;) {
+    Fate fate = block_fate (request, &contents[at], compare ? &old[at] : NULL);
+    guint end = at + 1;
+
+    while (end < count && block_fate (request, &contents[end], compare ? &old[end] : NULL) == fate)
+      end++;
+    if (!put_run (sink, fate, first + at, end - at, chunk->data + (gsize)at * BLOCK, &contents[at]))
+      return false;
+    at = end;
+  }
+  return true;
+}
+
+static void
+take_in (PullSink *sink, EVP_MD_CTX *digest, PullChunk *chunk)
+{
+  Content contents[PULL_READ_BLOCKS];
+  guint count = read_chunk (sink, digest, chunk, contents);
+
+  g_mutex_lock (&sink->lock);
+  if (!sink->error && !put_chunk (sink, chunk, contents, count))
+    g_atomic_int_set (&sink->failed, 1);
+  g_mutex_unlock (&sink->lock);
 }
 
 /* After an error chunks only pass through. */
@@ -81,25 +133,27 @@ static gpointer
 sink_thread (gpointer data)
 {
   PullSink *sink = data;
+  EVP_MD_CTX *digest = EVP_MD_CTX_new ();
   PullChunk *chunk;
 
-  while ((chunk = g_async_queue_pop (sink->todo)) != &sink->last) {
-    if (!sink->error && !g_atomic_int_get (&sink->end))
-      put_chunk (sink, chunk);
-    if (sink->error)
-      g_atomic_int_set (&sink->failed, 1);
+  while ((chunk = g_async_queue_pop (sink->todo))->data) {
+    if (!g_atomic_int_get (&sink->failed) && !g_atomic_int_get (&sink->end))
+      take_in (sink, digest, chunk);
     g_async_queue_push (sink->done, chunk);
   }
+  EVP_MD_CTX_free (digest);
   return NULL;
 }
 
 static void
 sink_join (PullSink *sink)
 {
-  if (!sink->thread)
-    return;
-  g_async_queue_push (sink->todo, &sink->last);
-  g_thread_join (g_steal_pointer (&sink->thread));
+  for (guint i = 0; i < THREADS; i++)
+    if (sink->threads[i])
+      g_async_queue_push (sink->todo, &sink->last[i]);
+  for (guint i = 0; i < THREADS; i++)
+    if (sink->threads[i])
+      g_thread_join (g_steal_pointer (&sink->threads[i]));
 }
 
 PullSink *
@@ -111,8 +165,8 @@ pull_sink_new (const PullRequest *request, GError **error)
   sink->todo = g_async_queue_new ();
   sink->done = g_async_queue_new ();
   sink->sha256 = EVP_MD_fetch (NULL, "SHA256", NULL);
-  sink->digest = EVP_MD_CTX_new ();
-  if (sink->sha256 && sink->digest)
+  g_mutex_init (&sink->lock);
+  if (sink->sha256)
     return g_steal_pointer (&sink);
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "OpenSSL has no SHA-256");
   return NULL;
@@ -127,17 +181,17 @@ pull_sink_free (PullSink *sink)
   sink_join (sink);
   g_async_queue_unref (sink->todo);
   g_async_queue_unref (sink->done);
-  EVP_MD_CTX_free (sink->digest);
   EVP_MD_free (sink->sha256);
   g_clear_error (&sink->error);
+  g_mutex_clear (&sink->lock);
   g_free (sink);
 }
 
 void
 pull_sink_put (PullSink *sink, PullChunk *chunk)
 {
-  if (!sink->thread)
-    sink->thread = g_thread_new ("sink", sink_thread, sink);
+  for (guint i = 0; i < THREADS && !sink->threads[THREADS - 1]; i++)
+    sink->threads[i] = g_thread_new ("sink", sink_thread, sink);
   g_async_queue_push (sink->todo, chunk);
 }
 

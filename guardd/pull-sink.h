@@ -19,9 +19,9 @@ typedef struct {
 
 typedef struct PullSink PullSink;
 
-/* The request is borrowed.  No thread is started before the first chunk. */
+/* The request is borrowed.  No threads are started before the first chunk. */
 PullSink *pull_sink_new (const PullRequest *request, GError **error);
-/* Ends the thread; what is still queued is dropped.  NULL is fine. */
+/* Ends the threads; what is still queued is dropped.  NULL is fine. */
 void pull_sink_free (PullSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PullSink, pull_sink_free)
 

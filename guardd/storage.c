@@ -174,12 +174,13 @@ storage_image_create (Storage *storage, const struct guardd_image_spec *spec, GE
 }
 
 bool
-storage_image_write (StorageWriter *writer, guint64 block, const void *data, const guint8 *hash,
-                     GError **error)
+storage_image_write (StorageWriter *writer, guint64 first, guint64 count, const void *data,
+                     const guint8 *hashes, GError **error)
 {
   Call call;
   call_begin (&call, error);
-  return call_end (&call, "write", writer->ops->image_write (writer->writer, &call.call, block, data, hash));
+  return call_end (&call, "write",
+                   writer->ops->image_write (writer->writer, &call.call, first, count, data, hashes));
 }
 
 bool

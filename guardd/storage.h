@@ -31,8 +31,8 @@ void storage_close (Storage *storage);
 const struct guardd_plugin *storage_plugin (const Storage *storage);
 
 StorageWriter *storage_image_create (Storage *storage, const struct guardd_image_spec *spec, GError **error);
-bool storage_image_write (StorageWriter *writer, guint64 block, const void *data, const guint8 *hash,
-                          GError **error);
+bool storage_image_write (StorageWriter *writer, guint64 first, guint64 count, const void *data,
+                          const guint8 *hashes, GError **error);
 bool storage_image_zero (StorageWriter *writer, guint64 first, guint64 count, GError **error);
 bool storage_image_seal (StorageWriter *writer, struct guardd_image_info *info,
                          GError **error);         /* frees writer */

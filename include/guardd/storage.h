@@ -89,9 +89,10 @@ struct guardd_storage_ops {
   /* --- writing one image, any order of blocks, each block at most once --- */
   int (*image_create) (void *instance, const struct guardd_call *call, const struct guardd_image_spec *spec,
                        void **writer);
-  /* data: GUARDD_BLOCK_SIZE bytes, aligned to 4096; hash: its SHA-256. */
-  int (*image_write) (void *writer, const struct guardd_call *call, uint64_t block, const void *data,
-                      const uint8_t *hash);
+  /* Blocks first … first + count - 1.  data: count times GUARDD_BLOCK_SIZE bytes, aligned to 4096; hashes:
+   * the SHA-256 of each, one after the other. */
+  int (*image_write) (void *writer, const struct guardd_call *call, uint64_t first, uint64_t count,
+                      const void *data, const uint8_t *hashes);
   int (*image_zero) (void *writer, const struct guardd_call *call, uint64_t first, uint64_t count);
   /* Makes the image durable, immutable and readable; the writer is gone, also on failure. */
   int (*image_seal) (void *writer, const struct guardd_call *call, struct guardd_image_info *info);

@@ -153,7 +153,7 @@ draft_add_disk (PoolDraft *draft, Manifest *manifest, const char *target, guint6
   SHA256 (data, GUARDD_BLOCK_SIZE, hash);
   StorageWriter *writer = pool_draft_image (draft, target, parent, DISK_SIZE, &error);
   g_assert_no_error (error);
-  storage_image_write (writer, block, data, hash, &error);
+  storage_image_write (writer, block, 1, data, hash, &error);
   g_assert_no_error (error);
   storage_image_seal (writer, &info, &error);
   g_assert_no_error (error);

@@ -40,7 +40,7 @@ block_write (StorageWriter *writer, guint64 block, guint8 fill)
     memset ((guint8 *)data + ODD_SIZE % GUARDD_BLOCK_SIZE, 0,
             GUARDD_BLOCK_SIZE - ODD_SIZE % GUARDD_BLOCK_SIZE);
   SHA256 (data, GUARDD_BLOCK_SIZE, hash);
-  storage_image_write (writer, block, data, hash, &error);
+  storage_image_write (writer, block, 1, data, hash, &error);
   g_assert_no_error (error);
   free (data);
 }

@@ -9,6 +9,8 @@
 
 #define GATHER_BYTES ((gsize)1 << 20)
 #define GATHERS 4
+/* As much as this is written from where it is, copying nothing. */
+#define ENOUGH_BYTES (GATHER_BYTES / 4)
 #define ALIGNMENT 4096
 
 /* A stretch of the file. */
@@ -24,8 +26,7 @@ struct Stream {
   Gather *filling;               /* NULL: none yet */
   GAsyncQueue *full, *idle;      /* Gather */
   GThread *thread;               /* writes; NULL: not started, or joined */
-  gint failure;                  /* atomic; errno */
-  bool direct;                   /* the thread's once it runs */
+  gint failure, direct;          /* atomic; errno, bool */
 };
 
 static bool
@@ -35,26 +36,24 @@ set_direct (int fd, bool on)
   return flags >= 0 && fcntl (fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
 }
 
-/* A filesystem may take the flag and refuse the write: open(2), "EINVAL". */
+/* A filesystem may take the flag and refuse the write: open(2), "EINVAL".  0 or errno; any thread. */
 static int
-gather_write (Stream *stream, const Gather *gather)
+write_out (Stream *stream, guint64 offset, const guint8 *bytes, gsize length)
 {
-  for (gsize done = 0; done < gather->length;) {
-    ssize_t n
-        = pwrite (stream->fd, gather->bytes + done, gather->length - done, (off_t)(gather->offset + done));
+  for (gsize done = 0; done < length;) {
+    ssize_t n = pwrite (stream->fd, bytes + done, length - done, (off_t)(offset + done));
     if (n < 0 && errno == EINTR)
       continue;
-    if (n < 0 && errno == EINVAL && stream->direct && set_direct (stream->fd, false)) {
-      stream->direct = false;
+    if (n < 0 && errno == EINVAL && g_atomic_int_compare_and_exchange (&stream->direct, 1, 0)
+        && set_direct (stream->fd, false))
       continue;
-    }
     if (n <= 0)
       return n < 0 ? errno : EIO;
     done += (gsize)n;
   }
   /* through the cache: start now, so that the last fsync() is short */
-  if (!stream->direct)
-    sync_file_range (stream->fd, (off_t)gather->offset, (off_t)gather->length, SYNC_FILE_RANGE_WRITE);
+  if (!g_atomic_int_get (&stream->direct))
+    sync_file_range (stream->fd, (off_t)offset, (off_t)length, SYNC_FILE_RANGE_WRITE);
   return 0;
 }
 
@@ -64,7 +63,9 @@ stream_thread (gpointer data)
   Stream *stream = data;
   Gather *gather;
   while ((gather = g_async_queue_pop (stream->full)) != &stream->last) {
-    int failure = g_atomic_int_get (&stream->failure) ? 0 : gather_write (stream, gather);
+    int failure = g_atomic_int_get (&stream->failure)
+                      ? 0
+                      : write_out (stream, gather->offset, gather->bytes, gather->length);
     if (failure)
       g_atomic_int_set (&stream->failure, failure);
     g_async_queue_push (stream->idle, gather);
@@ -145,11 +146,9 @@ stream_next (Stream *stream, guint64 offset)
   return gather;
 }
 
-int
-stream_put (Stream *stream, guint64 offset, const void *data)
+static int
+gather_block (Stream *stream, guint64 offset, const guint8 *data)
 {
-  if (stream_result (stream) < 0)
-    return -1;
   const Gather *open = stream->filling;
   if (open && (offset != open->offset + open->length || open->length == GATHER_BYTES))
     stream_flush (stream);
@@ -160,6 +159,25 @@ stream_put (Stream *stream, guint64 offset, const void *data)
   memcpy (stream->filling->bytes + stream->filling->length, data, GUARDD_BLOCK_SIZE);
   stream->filling->length += GUARDD_BLOCK_SIZE;
   return 0;
+}
+
+int
+stream_put (Stream *stream, guint64 offset, const void *data, gsize length)
+{
+  if (stream_result (stream) < 0)
+    return -1;
+  if (length < ENOUGH_BYTES) {
+    for (gsize done = 0; done < length; done += GUARDD_BLOCK_SIZE)
+      if (gather_block (stream, offset + done, (const guint8 *)data + done) < 0)
+        return -1;
+    return 0;
+  }
+  int failure = write_out (stream, offset, data, length);
+  if (failure == 0)
+    return 0;
+  g_atomic_int_set (&stream->failure, failure);
+  errno = failure;
+  return -1;
 }
 
 int

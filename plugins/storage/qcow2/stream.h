@@ -15,7 +15,7 @@ Stream *stream_new (int fd);
 void stream_free (Stream *stream); /* drops what is still gathered; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Stream, stream_free)
 
-/* GUARDD_BLOCK_SIZE bytes at `offset`, a whole block's.  0, or -1 and errno: then of any block so far. */
-int stream_put (Stream *stream, guint64 offset, const void *data);
+/* Whole blocks at `offset`, a whole block's.  0, or -1 and errno: then of any block so far. */
+int stream_put (Stream *stream, guint64 offset, const void *data, gsize length);
 /* All is written (not durable), and fd goes through the page cache again.  0, or -1 and errno. */
 int stream_finish (Stream *stream);

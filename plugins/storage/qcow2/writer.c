@@ -121,20 +121,23 @@ writer_fail (const Writer *writer, const struct guardd_call *call, int errno_val
 }
 
 int
-writer_write (void *opaque, const struct guardd_call *call, guint64 block, const void *data,
-              const guint8 *hash)
+writer_write (void *opaque, const struct guardd_call *call, guint64 first, guint64 count, const void *data,
+              const guint8 *hashes)
 {
   Writer *writer = opaque;
-  if (block >= index_blocks (writer->facts.size))
+  guint64 blocks = index_blocks (writer->facts.size);
+  if (first > blocks || count > blocks - first)
     return writer_fail (writer, call, EINVAL, "write beyond the disk's end");
-  IndexEntry entry = { .block = block };
-  entry.offset = writer->base ? block * GUARDD_BLOCK_SIZE : writer->next;
-  memcpy (entry.hash, hash, sizeof entry.hash);
-  if (stream_put (writer->stream, entry.offset, data) < 0)
+  guint64 offset = writer->base ? first * GUARDD_BLOCK_SIZE : writer->next;
+  if (stream_put (writer->stream, offset, data, count * GUARDD_BLOCK_SIZE) < 0)
     return writer_fail (writer, call, errno, "write");
+  for (guint64 i = 0; i < count; i++) {
+    IndexEntry entry = { .block = first + i, .offset = offset + i * GUARDD_BLOCK_SIZE };
+    memcpy (entry.hash, hashes + i * GUARDD_HASH_SIZE, GUARDD_HASH_SIZE);
+    g_array_append_val (writer->entries, entry);
+  }
   if (writer->base == NULL)
-    writer->next += GUARDD_BLOCK_SIZE;
-  g_array_append_val (writer->entries, entry);
+    writer->next += count * GUARDD_BLOCK_SIZE;
   return 0;
 }
 
