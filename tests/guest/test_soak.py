@@ -1,0 +1,28 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The two-minute form of make soak."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from soak import Soak, flat
+from suite import equal, main, timeout
+
+SECONDS = int(os.environ.get("GUARDD_SOAK_SECONDS", "100"))
+
+
+@timeout(SECONDS + 300)
+def test_thirty_guests_are_captured_every_two_seconds(bed):
+    soak = Soak(bed)
+    rows = soak.run(SECONDS, 6, lambda line: print("#", line, flush=True))
+    unaccounted = soak.unaccounted()
+    verified = soak.end()
+    for column, allowance in (("rss_mib", 8), ("descriptors", 16), ("threads", 16)):
+        good, text = flat(rows, column, allowance)
+        assert good, text
+    equal(rows[-1]["failures"], 0)
+    assert unaccounted <= 5, f"{unaccounted:.1f} intervals of a guest were neither taken nor counted as missed"
+    assert verified >= rows[-1]["snapshots"] // 2, verified
+
+
+main()
