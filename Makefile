@@ -99,13 +99,20 @@ $(BUILD)/tests/%: tests/%.c $(LIBS)
 	$(say) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(PKGLIBS)
 
+# Preloaded into guardd by tests that kill it.
+KILLPOINT := $(BUILD)/tests/killpoint.so
+$(KILLPOINT): $(wildcard tests/preload/*.[ch])
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) -shared -o $@ $(filter %.c,$^) -ldl
+
 # libFuzzer needs clang and objects of its own
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKGLIBS)
 
-tests-built: all $(UNIT) $(HELPERS) $(FUZZERS)
+tests-built: all $(UNIT) $(HELPERS) $(FUZZERS) $(KILLPOINT)
 .PHONY: tests-built
 
 unit: tests-built

@@ -12,6 +12,7 @@ typedef struct {
   CapturePlan *plan;
   QmpClient *client;
   GError *seal_error, *check_error; /* those threads' */
+  bool left;                        /* sealed, but something may be left in QEMU */
   /* the disk that is read, or has been, and is still being stored */
   PlanDisk *disk; /* NULL: none */
   Pull *pull;
@@ -165,7 +166,8 @@ seal_and_end (Capture *capture, GError **error)
   if (ended)
     return sealed;
   if (sealed) {
-    /* the snapshot is safe; the sweep before the next one cleans up */
+    /* the snapshot is safe; a sweep cleans up */
+    capture->left = true;
     g_warning ("%s: snapshot %" G_GUINT64_FORMAT " is sealed, but QEMU could not be tidied up: %s",
                capture->plan->request->domain->name, capture->draft.manifest->number,
                tidy ? tidy->message : "bitmaps");
@@ -229,7 +231,7 @@ is_idle (const CapturePlan *plan)
 }
 
 Snapshot *
-capture_qmp (QmpClient *client, const CaptureRequest *request, GError **error)
+capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GError **error)
 {
   Capture capture = { .client = client, .draft.started = g_get_monotonic_time () };
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
@@ -238,5 +240,6 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, GError **error)
     return NULL;
   capture.plan = plan;
   bool sealed = run (&capture, error);
+  *left = capture.left;
   return capture_draft_close (&capture.draft, sealed);
 }

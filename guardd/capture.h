@@ -36,8 +36,9 @@ typedef struct {
 
 /* A running (or paused) guest, by QMP.  capture_qmp_sweep() must have succeeded once on this QEMU process
  * before.  Returns the snapshot as listed; NULL without error: a paused guest, and
- * nothing has changed since the newest. */
-Snapshot *capture_qmp (QmpClient *client, const CaptureRequest *request, GError **error);
+ * nothing has changed since the newest.  *left is set to true when the snapshot is sealed, but something of
+ * it may be left in QEMU: capture_qmp_sweep(). */
+Snapshot *capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GError **error);
 
 /* Removes what an earlier guardd (or a failed capture) left in this QEMU: exports, jobs, nodes, descriptor
  * sets, and bitmaps that belong to no sealed snapshot of this pool.  Other pools' and other tools' things

@@ -179,6 +179,10 @@ roster_changed (Domain *domain, const char *what, void *opaque)
     control_event (daemon->control, "DOMAIN_CHANGED", event);
   }
   daemon_schedule (daemon);
+  /* a snapshot that is due sweeps by itself */
+  bool due = guest->due && guest->due < g_get_monotonic_time () + G_USEC_PER_SEC;
+  if (strcmp (what, "found") == 0 && !due)
+    job_sweep (daemon, guest);
 }
 
 static void

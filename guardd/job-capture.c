@@ -31,12 +31,13 @@ capture_active (Job *job, const CaptureRequest *request, GError **error)
   QmpClient *client = session_client (session, job->pool, error);
   if (client == NULL)
     return NULL;
-  Snapshot *snapshot = capture_qmp (client, request, error);
+  bool left = false;
+  Snapshot *snapshot = capture_qmp (client, request, &left, error);
   /* A guest that somebody paused stays paused. */
   if (snapshot == NULL && job->domain->state == DOMAIN_STATE_RUNNING)
     session_resume (session, job->domain->name);
-  else if (snapshot == NULL)
-    session_reset (session);
+  else if (snapshot == NULL || left)
+    session_reset (session); /* the next to use it sweeps */
   return snapshot;
 }
 
@@ -97,6 +98,7 @@ capture_failed (Job *job, const GError *error)
   if (guest->failures <= 3 || guest->failures % 100 == 0)
     g_warning ("%s: snapshot failed (%u in a row): %s", guest->name, guest->failures, error->message);
   roster_refresh (job->daemon->roster, guest->uuid, "checked");
+  job_sweep (job->daemon, guest);
 }
 
 static void

@@ -36,6 +36,10 @@ void job_thread (gpointer job, gpointer daemon);
 /* Unstarted jobs of a guest fail. */
 void job_fail_waiting (Guest *guest, const char *why);
 
+/* --- job-sweep.c --- */
+/* Soon, and only if the guest is active and nothing else is at work on it. */
+void job_sweep (Daemon *daemon, Guest *guest);
+
 /* --- job-capture.c --- */
 Job *job_capture_new (Daemon *daemon, Guest *guest, const char *origin, const char *description,
                       ControlCall *call);

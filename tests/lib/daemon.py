@@ -34,11 +34,12 @@ class Guardd:
 
     run_dir = "/run/guardd"
 
-    def __init__(self, bed, config=None, interval="1s", keep=None, protect="*", daemon="", policy="", make_pool=True):
+    def __init__(self, bed, config=None, interval="1s", keep=None, protect="*", daemon="", policy="", make_pool=True, environment=None):
         self.bed = bed
         self.pool = bed.state / "pool"
         self.config_path = bed.run / "guardd.conf"
         self.log = bed.run / "guardd.log"
+        self.environment = environment or {}  # added to what guardd inherits
         self.make_pool = make_pool and config is None
         self.process = None
         if keep:
@@ -56,7 +57,7 @@ class Guardd:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.bed.build / "guardd", "-c", self.config_path], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True,
+                stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self.environment},
             )
         if wait:
             until(self.answers, 30, "guardd to answer")

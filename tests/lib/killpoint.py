@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kills guardd, or another process, right before the n-th call of some kinds that guardd makes; see tests/preload."""
+import mmap
+import os
+import struct
+
+DATA, SYNC, NAME, LIBVIRT = 1, 2, 4, 8
+LAYOUT = struct.Struct("=qqqqq64s")
+
+
+class Killpoint:
+    """Made before guardd is started; the memory outlives every guardd."""
+
+    def __init__(self, bed):
+        self.path = bed.run / "killpoint"
+        self.path.write_bytes(bytes(mmap.PAGESIZE))
+        with open(self.path, "r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), mmap.PAGESIZE)
+        self.environment = {
+            "LD_PRELOAD": str(bed.build / "tests" / "killpoint.so"), "KILLPOINT_FILE": str(self.path),
+            "KILLPOINT_ROOT": os.path.realpath(bed.state),
+        }
+
+    def arm(self, kinds, countdown=0, target=0, power=False):
+        """countdown 0: only counts."""
+        LAYOUT.pack_into(self.memory, 0, countdown, 0, kinds, target, power, b"")
+
+    def disarm(self):
+        """(calls of those kinds since arm(), the call that killed or "")"""
+        _, count, _, _, _, last = LAYOUT.unpack_from(self.memory)
+        LAYOUT.pack_into(self.memory, 0, 0, 0, 0, 0, 0, last)
+        return count, last.rstrip(b"\0").decode(errors="replace")

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "killpoint.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <libvirt/libvirt-qemu.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EXPORT __attribute__ ((visibility ("default")))
+/* The function that this one stands before. */
+#define NEXT(function)                                                                                       \
+  static __typeof__ (&(function)) real;                                                                      \
+  if (!real)                                                                                                 \
+  real = (__typeof__ (&(function)))dlsym (RTLD_NEXT, #function)
+
+static struct killpoint *control;
+
+__attribute__ ((constructor)) static void
+set_up (void)
+{
+  const char *path = getenv ("KILLPOINT_FILE");
+  int fd = path ? open (path, O_RDWR | O_CLOEXEC) : -1;
+  void *map;
+
+  /* for guardd alone, not for what it starts */
+  unsetenv ("LD_PRELOAD");
+  if (fd < 0)
+    return;
+  map = mmap (NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  control = map == MAP_FAILED ? NULL : map;
+  close (fd);
+}
+
+static int
+undoing (void)
+{
+  return control && control->power;
+}
+
+void
+killpoint_pass (int kind, const char *call)
+{
+  if (!control || !(control->kinds & kind))
+    return;
+  __atomic_add_fetch (&control->count, 1, __ATOMIC_SEQ_CST);
+  if (control->countdown <= 0 || __atomic_sub_fetch (&control->countdown, 1, __ATOMIC_SEQ_CST) != 0)
+    return;
+  snprintf (control->last, sizeof control->last, "%s", call);
+  if (control->target) {
+    kill ((pid_t)control->target, SIGKILL);
+    return;
+  }
+  if (control->power)
+    undo_all ();
+  kill (getpid (), SIGKILL);
+  for (;;)
+    pause ();
+}
+
+static int
+is_file (int fd)
+{
+  struct stat st;
+
+  return fstat (fd, &st) == 0 && S_ISREG (st.st_mode);
+}
+
+static void
+before_write (int fd, off_t offset, size_t length, const char *call)
+{
+  if (!is_file (fd))
+    return;
+  killpoint_pass (KIND_DATA, call);
+  if (undoing ())
+    undo_note_write (fd, offset, length);
+}
+
+EXPORT ssize_t
+write (int fd, const void *data, size_t length)
+{
+  NEXT (write);
+  off_t at = lseek (fd, 0, fcntl (fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR);
+  if (at >= 0)
+    before_write (fd, at, length, "write");
+  return real (fd, data, length);
+}
+
+EXPORT ssize_t
+pwrite (int fd, const void *data, size_t length, off_t offset)
+{
+  NEXT (pwrite);
+  before_write (fd, offset, length, "pwrite");
+  return real (fd, data, length, offset);
+}
+
+EXPORT ssize_t
+pwrite64 (int fd, const void *data, size_t length, off_t offset)
+{
+  return pwrite (fd, data, length, offset);
+}
+
+EXPORT int
+ftruncate (int fd, off_t length)
+{
+  NEXT (ftruncate);
+  if (is_file (fd) && undoing ())
+    undo_note_truncate (fd);
+  return real (fd, length);
+}
+
+EXPORT int
+ftruncate64 (int fd, off_t length)
+{
+  return ftruncate (fd, length);
+}
+
+static int
+sync_with (int (*real) (int), int fd, const char *call)
+{
+  killpoint_pass (KIND_SYNC, call);
+  int result = real (fd);
+  if (result == 0 && undoing ())
+    undo_note_synced (fd);
+  return result;
+}
+
+EXPORT int
+fsync (int fd)
+{
+  NEXT (fsync);
+  return sync_with (real, fd, "fsync");
+}
+
+EXPORT int
+fdatasync (int fd)
+{
+  NEXT (fdatasync);
+  return sync_with (real, fd, "fdatasync");
+}
+
+EXPORT int
+renameat (int from_fd, const char *from, int to_fd, const char *to)
+{
+  NEXT (renameat);
+  killpoint_pass (KIND_NAME, "renameat");
+  int result = real (from_fd, from, to_fd, to);
+  if (result == 0 && undoing ())
+    undo_note_renamed (from_fd, from, to_fd, to);
+  return result;
+}
+
+EXPORT int
+renameat2 (int from_fd, const char *from, int to_fd, const char *to, unsigned int flags)
+{
+  NEXT (renameat2);
+  killpoint_pass (KIND_NAME, "renameat2");
+  int result = real (from_fd, from, to_fd, to, flags);
+  if (result == 0 && undoing ())
+    undo_note_renamed (from_fd, from, to_fd, to);
+  return result;
+}
+
+EXPORT int
+rename (const char *from, const char *to)
+{
+  return renameat (AT_FDCWD, from, AT_FDCWD, to);
+}
+
+EXPORT int
+mkdirat (int dir_fd, const char *path, mode_t mode)
+{
+  NEXT (mkdirat);
+  killpoint_pass (KIND_NAME, "mkdirat");
+  int result = real (dir_fd, path, mode);
+  if (result == 0 && undoing ())
+    undo_note_created (dir_fd, path);
+  return result;
+}
+
+EXPORT int
+unlinkat (int dir_fd, const char *path, int flags)
+{
+  NEXT (unlinkat);
+  killpoint_pass (KIND_NAME, "unlinkat");
+  return real (dir_fd, path, flags);
+}
+
+EXPORT int
+openat (int dir_fd, const char *path, int flags, ...)
+{
+  NEXT (openat);
+  va_list arguments;
+  va_start (arguments, flags);
+  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg (arguments, mode_t) : 0;
+  va_end (arguments);
+  if (!(flags & O_CREAT))
+    return real (dir_fd, path, flags, mode);
+  killpoint_pass (KIND_NAME, "openat");
+  int is_new = faccessat (dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+  int fd = real (dir_fd, path, flags, mode);
+  if (fd >= 0 && is_new && undoing ())
+    undo_note_created (dir_fd, path);
+  return fd;
+}
+
+EXPORT int
+virDomainQemuMonitorCommandWithFiles (virDomainPtr domain, const char *command, unsigned int n_in, int *in,
+                                      unsigned int *n_out, int **out, char **result, unsigned int flags)
+{
+  NEXT (virDomainQemuMonitorCommandWithFiles);
+  killpoint_pass (KIND_LIBVIRT, command);
+  return real (domain, command, n_in, in, n_out, out, result, flags);
+}
+
+#define DOMAIN_CALL(name)                                                                                    \
+  EXPORT int name (virDomainPtr domain)                                                                      \
+  {                                                                                                          \
+    NEXT (name);                                                                                             \
+    killpoint_pass (KIND_LIBVIRT, #name);                                                                    \
+    return real (domain);                                                                                    \
+  }
+
+DOMAIN_CALL (virDomainSuspend)
+DOMAIN_CALL (virDomainResume)
+DOMAIN_CALL (virDomainDestroy)
+DOMAIN_CALL (virDomainCreate)
