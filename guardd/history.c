@@ -199,10 +199,52 @@ history_refuse (const History *history, const char *why, GError **error)
 }
 
 static bool
-history_can_append (const History *history, const GString *line, GError **error)
+history_replace (History *history, const char *data, gsize length, GError **error)
 {
-  if (history->broken)
-    return history_refuse (history, "a write to it failed; `guardsh pool-scan` starts a new one", error);
+  if (!files_unlink (history->dir_fd, HISTORY_NEW, error))
+    return false;
+  int fd = files_create (history->dir_fd, HISTORY_NEW, data, length, 0600, error);
+  bool ok = fd >= 0 && files_sync (fd, error);
+  if (fd >= 0)
+    close (fd);
+  if (!ok)
+    return false;
+  if (renameat (history->dir_fd, HISTORY_NEW, history->dir_fd, HISTORY_FILE) < 0
+      || (fd = openat (history->dir_fd, HISTORY_FILE, O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+    files_set_error (error, errno, history->dir_fd, HISTORY_FILE, "write it anew");
+    return false;
+  }
+  close (history->fd);
+  history->fd = fd;
+  return files_sync (history->dir_fd, error);
+}
+
+/* After a failed write or fsync nobody knows what the disk has; appending more would build on sand.  What can be read
+ * is written to a file of its own, if it is all that was entered and nothing else. */
+static bool
+history_mend (History *history, GError **error)
+{
+  g_autofree char *path = files_path (history->dir_fd, HISTORY_FILE);
+  g_autoptr (GBytes) bytes = files_read (history->dir_fd, HISTORY_FILE, HISTORY_SIZE_MAX, error);
+  if (bytes == NULL)
+    return false;
+  gsize length = MIN (g_bytes_get_size (bytes), history->size);
+  g_autoptr (GBytes) good = g_bytes_new_from_bytes (bytes, 0, length);
+  if (!history_check (good, &history->head, path, error)) {
+    g_prefix_error (error, "a write to it failed, and `guardsh pool-scan` has to start a new one: ");
+    return false;
+  }
+  if (!history_replace (history, g_bytes_get_data (good, NULL), length, error))
+    return false;
+  history->broken = false;
+  return true;
+}
+
+static bool
+history_can_append (History *history, const GString *line, GError **error)
+{
+  if (history->broken && !history_mend (history, error))
+    return false;
   if (line->len > HISTORY_LINE_MAX)
     return history_refuse (history, "this line would be too long for it", error);
   return history->size + line->len < HISTORY_SIZE_MAX
@@ -244,7 +286,6 @@ history_sync (History *history, GError **error)
 {
   if (files_sync (history->fd, error))
     return true;
-  /* After a failed fsync nobody knows what the file has; appending more would build on sand. */
   history->broken = true;
   return false;
 }

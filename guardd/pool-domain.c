@@ -121,6 +121,7 @@ pool_domain_new (Pool *pool, const char *uuid, GError **error)
   domain->unlisted = g_array_new (FALSE, FALSE, sizeof (guint64));
   domain->pins = g_array_new (FALSE, FALSE, sizeof (guint64));
   domain->late_parents = g_array_new (FALSE, FALSE, sizeof (guint64));
+  domain->stale = g_ptr_array_new_with_free_func (g_free);
   g_rw_lock_init (&domain->images);
   g_mutex_init (&domain->append);
   return domain;
@@ -138,6 +139,7 @@ pool_domain_free (PoolDomain *domain)
   g_array_unref (domain->unlisted);
   g_array_unref (domain->pins);
   g_array_unref (domain->late_parents);
+  g_ptr_array_unref (domain->stale);
   g_rw_lock_clear (&domain->images);
   g_mutex_clear (&domain->append);
   g_free (domain->uuid);

@@ -41,6 +41,24 @@ draft_domain (Pool *pool, const char *uuid, GError **error)
   return domain;
 }
 
+/* What earlier drafts could not remove, say for want of descriptors. */
+static void
+draft_remove_stale (PoolDraft *draft)
+{
+  PoolDomain *domain = draft->domain;
+  g_mutex_lock (&draft->pool->lock);
+  g_autoptr (GPtrArray) stale = g_steal_pointer (&domain->stale);
+  domain->stale = g_ptr_array_new_with_free_func (g_free);
+  g_mutex_unlock (&draft->pool->lock);
+  for (guint i = 0; i < stale->len; i++) {
+    if (files_remove_tree (domain->fd, stale->pdata[i], NULL))
+      continue;
+    g_mutex_lock (&draft->pool->lock);
+    g_ptr_array_add (domain->stale, g_strdup (stale->pdata[i]));
+    g_mutex_unlock (&draft->pool->lock);
+  }
+}
+
 static bool
 draft_make_directory (PoolDraft *draft, GError **error)
 {
@@ -50,7 +68,8 @@ draft_make_directory (PoolDraft *draft, GError **error)
   g_mutex_unlock (&draft->pool->lock);
   draft->final = pool_directory_name (draft->number);
   draft->name = g_strconcat (POOL_DRAFT_PREFIX, draft->final, NULL);
-  /* What an aborted draft could not remove is in the way. */
+  draft_remove_stale (draft);
+  /* A draft of a number that was never entered, from before a restart. */
   if (!files_remove_tree (domain->fd, draft->name, error))
     return false;
   if (mkdirat (domain->fd, draft->name, 0700) < 0) {
@@ -219,20 +238,29 @@ pool_draft_free (PoolDraft *draft)
   g_free (draft);
 }
 
+static void
+draft_leave (PoolDraft *draft, const GError *why)
+{
+  g_warning ("%s; it is removed before the next snapshot", why->message);
+  g_mutex_lock (&draft->pool->lock);
+  g_ptr_array_add (draft->domain->stale, g_strdup (draft->name));
+  g_mutex_unlock (&draft->pool->lock);
+}
+
 void
 pool_draft_abort (PoolDraft *draft)
 {
   if (draft == NULL)
     return;
   g_autoptr (GError) failure = NULL;
-  if (draft->fd >= 0) {
+  if (draft->domain != NULL && draft->name != NULL) {
     g_autofree char *directory = g_strdup_printf ("%s/%s", draft->domain->uuid, draft->name);
     g_rw_lock_writer_lock (&draft->domain->images);
     for (guint i = 0; i < draft->disks->len && failure == NULL; i++)
       storage_image_remove (draft->pool->storage, directory, draft->disks->pdata[i], &failure);
     g_rw_lock_writer_unlock (&draft->domain->images);
     if (failure != NULL || !files_remove_tree (draft->domain->fd, draft->name, &failure))
-      pool_problem (draft->pool, "%s; it is removed at the next start", failure->message);
+      draft_leave (draft, failure);
   }
   pool_draft_free (draft);
 }

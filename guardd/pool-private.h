@@ -60,6 +60,7 @@ typedef struct {
   GArray *pins;       /* lock: guint64, parents of open drafts, once per use */
   /* lock: parents of what was committed while a maintenance was preparing, which it cannot know */
   GArray *late_parents;
+  GPtrArray *stale;   /* lock: names of aborted drafts that could not be removed */
   bool preparing;     /* lock */
   guint64 last;       /* lock: highest number ever given away */
   guint64 generation; /* lock: counts maintain lines */
@@ -145,6 +146,10 @@ typedef struct {
 PoolMembers *pool_members_new (const PoolDomain *domain, GHashTable *remove);
 void pool_members_free (PoolMembers *members);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PoolMembers, pool_members_free)
+
+/* --- pool-space.c --- */
+/* The pool's path still leads to the pool: what is written goes where the operator thinks that it does. */
+bool pool_is_in_place (Pool *pool, GError **error);
 
 /* --- pool-draft.c --- */
 /* Writes a file into the draft and keeps it open. */

@@ -4,6 +4,7 @@
 #include "base/units.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #define RESERVE_MIN ((guint64)64 * 1024 * 1024)
@@ -21,8 +22,24 @@ pool_free_bytes (const Pool *pool, guint64 *size)
 }
 
 bool
+pool_is_in_place (Pool *pool, GError **error)
+{
+  struct stat open, named;
+  if (fstat (pool->fd, &open) == 0 && stat (pool->path, &named) == 0 && open.st_dev == named.st_dev
+      && open.st_ino == named.st_ino)
+    return true;
+  g_set_error (error, POOL_ERROR, POOL_ERROR_FAILED,
+               "pool %s: %s is not the directory that guardd opened (unmounted, or something is mounted over it): "
+               "mount it there again, or restart guardd if it is to be another one now",
+               pool->name, pool->path);
+  return false;
+}
+
+bool
 pool_reserve (Pool *pool, guint64 bytes, GError **error)
 {
+  if (!pool_is_in_place (pool, error))
+    return false;
   guint64 size = 0, left = pool_free_bytes (pool, &size);
   guint64 reserve = MAX (size / RESERVE_PART, RESERVE_MIN);
   g_mutex_lock (&pool->lock);

@@ -116,7 +116,7 @@ check_space (const Job *job, const RollbackDisk *disk, guint64 need, GError **er
 }
 
 bool
-rollback_compare (Job *job, guint64 from, GError **error)
+rollback_compare (Job *job, guint64 from, bool check, GError **error)
 {
   RollbackData *data = job->data;
   const RollbackJournal *journal = data->journal;
@@ -131,6 +131,10 @@ rollback_compare (Job *job, guint64 from, GError **error)
     if (new == NULL || !rollback_measure (old, new, &data->differing[i], &zero, error)
         || !check_space (job, disk, data->differing[i] - zero, error))
       return false;
+    if (check && !rollback_check (old, new, error)) {
+      g_prefix_error (error, "disk %s: ", disk->target);
+      return false;
+    }
   }
   return true;
 }

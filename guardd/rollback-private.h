@@ -19,8 +19,9 @@ typedef struct {
 
 /* --- rollback-plan.c: checks everything before anything is touched --- */
 bool rollback_plan (Job *job, GError **error);
-/* Bytes that differ between snapshot `from` and the target, and whether they fit. */
-bool rollback_compare (Job *job, guint64 from, GError **error);
+/* Bytes that differ between snapshot `from` and the target, and whether they fit.  check: also that they are
+ * intact, by reading them. */
+bool rollback_compare (Job *job, guint64 from, bool check, GError **error);
 
 /* --- rollback-steps.c: on the job's thread --- */
 /* From the step in the journal on to the end. */

@@ -33,6 +33,39 @@ rollback_measure (StorageReader *from, StorageReader *to, guint64 *differing, gu
 }
 
 typedef struct {
+  StorageReader *to;
+  guint64 size;
+  guint8 *data;
+  GError *error;
+} Check;
+
+/* Reading compares with the hash. */
+static int
+check_block (void *opaque, const struct guardd_block *block)
+{
+  Check *check = opaque;
+  guint64 offset = block->number * GUARDD_BLOCK_SIZE;
+  gsize length = (gsize)MIN (GUARDD_BLOCK_SIZE, check->size - offset);
+  if (block->kind == GUARDD_BLOCK_ZERO)
+    return 0;
+  return storage_image_read (check->to, offset, check->data, length, &check->error) ? 0 : -1;
+}
+
+bool
+rollback_check (StorageReader *from, StorageReader *to, GError **error)
+{
+  Check check = { .to = to, .size = storage_image_size (to), .data = g_malloc (GUARDD_BLOCK_SIZE) };
+  bool ok = storage_image_diff (from, to, check_block, &check, check.error ? NULL : error);
+  g_free (check.data);
+  if (check.error) {
+    g_clear_error (error);
+    g_propagate_error (error, check.error);
+    return false;
+  }
+  return ok;
+}
+
+typedef struct {
   const RollbackWrite *write;
   struct nbd_handle *nbd;
   guint64 first, count; /* the run collected */

@@ -20,5 +20,7 @@ typedef struct {
 /* Bytes in blocks that differ; zero: those of them that become zero. */
 bool rollback_measure (StorageReader *from, StorageReader *to, guint64 *differing, guint64 *zero,
                        GError **error);
+/* Everything that would have to be written can be read, and is what was stored. */
+bool rollback_check (StorageReader *from, StorageReader *to, GError **error);
 /* Can be repeated; durable when it returns true. *written: bytes. */
 bool rollback_write (const RollbackWrite *write, guint64 *written, GError **error);

@@ -60,14 +60,15 @@ secure_evidence (Job *job, GError **error)
   if (evidence == NULL)
     return false;
   data->journal->evidence = evidence->manifest->number;
-  return rollback_compare (job, data->journal->evidence, error);
+  /* a damaged snapshot must show while the guest can still go on as it was */
+  return rollback_compare (job, data->journal->evidence, true, error);
 }
 
 static bool
 compare_only (Job *job, GError **error)
 {
   g_autoptr (Snapshot) latest = pool_latest (job->pool, job->guest->uuid);
-  return latest && rollback_compare (job, latest->manifest->number, error);
+  return latest && rollback_compare (job, latest->manifest->number, true, error);
 }
 
 static bool
@@ -167,7 +168,8 @@ recover_run (Job *job, GError **error)
   }
   g_message ("rollback of %s: finishing what an earlier guardd began", journal->name);
   data->target = pool_resolve (job->pool, journal->uuid, data->options->snapshot, 0, error);
-  return data->target && rollback_compare (job, journal->evidence, error) && rollback_carry_out (job, error);
+  return data->target && rollback_compare (job, journal->evidence, false, error)
+         && rollback_carry_out (job, error);
 }
 
 static void

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Kills guardd, or another process, right before the n-th call of some kinds that guardd makes; see tests/preload."""
+"""Kills, failures and lies at the n-th call of some kinds that guardd makes; see tests/preload/killpoint.h."""
 import mmap
 import os
 import struct
 
 DATA, SYNC, NAME, LIBVIRT = 1, 2, 4, 8
-LAYOUT = struct.Struct("=qqqqq64s")
+LAYOUT = struct.Struct("=qqqqqqqqq64s")
 
 
 class Killpoint:
@@ -21,12 +21,12 @@ class Killpoint:
             "KILLPOINT_ROOT": os.path.realpath(bed.state),
         }
 
-    def arm(self, kinds, countdown=0, target=0, power=False):
+    def arm(self, kinds=0, countdown=0, target=0, power=False, failure=0, lie=0, delay_us=0, clock_us=0):
         """countdown 0: only counts."""
-        LAYOUT.pack_into(self.memory, 0, countdown, 0, kinds, target, power, b"")
+        LAYOUT.pack_into(self.memory, 0, countdown, 0, kinds, target, power, failure, lie, delay_us, clock_us, b"")
 
     def disarm(self):
-        """(calls of those kinds since arm(), the call that killed or "")"""
-        _, count, _, _, _, last = LAYOUT.unpack_from(self.memory)
-        LAYOUT.pack_into(self.memory, 0, 0, 0, 0, 0, 0, last)
-        return count, last.rstrip(b"\0").decode(errors="replace")
+        """(calls of those kinds since arm(), the call that it came to or "")"""
+        state = LAYOUT.unpack_from(self.memory)
+        LAYOUT.pack_into(self.memory, 0, *[0] * 9, b"")
+        return state[1], state[-1].rstrip(b"\0").decode(errors="replace")

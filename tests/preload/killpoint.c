@@ -2,6 +2,7 @@
 #include "killpoint.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <libvirt/libvirt-qemu.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__ ((visibility ("default")))
@@ -44,25 +46,60 @@ undoing (void)
   return control && control->power;
 }
 
-void
-killpoint_pass (int kind, const char *call)
+static void
+die (void)
 {
-  if (!control || !(control->kinds & kind))
-    return;
-  __atomic_add_fetch (&control->count, 1, __ATOMIC_SEQ_CST);
-  if (control->countdown <= 0 || __atomic_sub_fetch (&control->countdown, 1, __ATOMIC_SEQ_CST) != 0)
-    return;
-  snprintf (control->last, sizeof control->last, "%s", call);
-  if (control->target) {
-    kill ((pid_t)control->target, SIGKILL);
-    return;
-  }
   if (control->power)
     undo_all ();
   kill (getpid (), SIGKILL);
   for (;;)
     pause ();
 }
+
+/* *hit: it is the one. */
+static void
+count_call (int kind, const char *call, int *hit)
+{
+  *hit = 0;
+  if (!control || !(control->kinds & kind))
+    return;
+  __atomic_add_fetch (&control->count, 1, __ATOMIC_SEQ_CST);
+  if (control->countdown <= 0 || __atomic_sub_fetch (&control->countdown, 1, __ATOMIC_SEQ_CST) != 0)
+    return;
+  snprintf (control->last, sizeof control->last, "%s", call);
+  *hit = 1;
+}
+
+int
+killpoint_pass (int kind, const char *call)
+{
+  int hit;
+
+  count_call (kind, call, &hit);
+  if (!control)
+    return 0;
+  if (kind == KIND_DATA && control->delay_us)
+    usleep ((useconds_t)control->delay_us);
+  if (control->failure)
+    return (control->kinds & kind) && control->last[0] ? (int)control->failure : 0;
+  if (!hit)
+    return 0;
+  if (control->target)
+    kill ((pid_t)control->target, SIGKILL);
+  else
+    die ();
+  return 0;
+}
+
+/* For functions that say -1 and errno. */
+#define PASS(kind, call)                                                                                     \
+  do {                                                                                                       \
+    int failure = killpoint_pass (kind, call);                                                               \
+    if (failure) {                                                                                           \
+      errno = failure;                                                                                       \
+      return -1;                                                                                             \
+    }                                                                                                        \
+  } while (0)
 
 static int
 is_file (int fd)
@@ -72,14 +109,15 @@ is_file (int fd)
   return fstat (fd, &st) == 0 && S_ISREG (st.st_mode);
 }
 
-static void
+static int
 before_write (int fd, off_t offset, size_t length, const char *call)
 {
   if (!is_file (fd))
-    return;
-  killpoint_pass (KIND_DATA, call);
+    return 0;
+  PASS (KIND_DATA, call);
   if (undoing ())
     undo_note_write (fd, offset, length);
+  return 0;
 }
 
 EXPORT ssize_t
@@ -87,17 +125,14 @@ write (int fd, const void *data, size_t length)
 {
   NEXT (write);
   off_t at = lseek (fd, 0, fcntl (fd, F_GETFL) & O_APPEND ? SEEK_END : SEEK_CUR);
-  if (at >= 0)
-    before_write (fd, at, length, "write");
-  return real (fd, data, length);
+  return at >= 0 && before_write (fd, at, length, "write") < 0 ? -1 : real (fd, data, length);
 }
 
 EXPORT ssize_t
 pwrite (int fd, const void *data, size_t length, off_t offset)
 {
   NEXT (pwrite);
-  before_write (fd, offset, length, "pwrite");
-  return real (fd, data, length, offset);
+  return before_write (fd, offset, length, "pwrite") < 0 ? -1 : real (fd, data, length, offset);
 }
 
 EXPORT ssize_t
@@ -124,7 +159,7 @@ ftruncate64 (int fd, off_t length)
 static int
 sync_with (int (*real) (int), int fd, const char *call)
 {
-  killpoint_pass (KIND_SYNC, call);
+  PASS (KIND_SYNC, call);
   int result = real (fd);
   if (result == 0 && undoing ())
     undo_note_synced (fd);
@@ -149,7 +184,7 @@ EXPORT int
 renameat (int from_fd, const char *from, int to_fd, const char *to)
 {
   NEXT (renameat);
-  killpoint_pass (KIND_NAME, "renameat");
+  PASS (KIND_NAME, "renameat");
   int result = real (from_fd, from, to_fd, to);
   if (result == 0 && undoing ())
     undo_note_renamed (from_fd, from, to_fd, to);
@@ -160,7 +195,7 @@ EXPORT int
 renameat2 (int from_fd, const char *from, int to_fd, const char *to, unsigned int flags)
 {
   NEXT (renameat2);
-  killpoint_pass (KIND_NAME, "renameat2");
+  PASS (KIND_NAME, "renameat2");
   int result = real (from_fd, from, to_fd, to, flags);
   if (result == 0 && undoing ())
     undo_note_renamed (from_fd, from, to_fd, to);
@@ -177,7 +212,7 @@ EXPORT int
 mkdirat (int dir_fd, const char *path, mode_t mode)
 {
   NEXT (mkdirat);
-  killpoint_pass (KIND_NAME, "mkdirat");
+  PASS (KIND_NAME, "mkdirat");
   int result = real (dir_fd, path, mode);
   if (result == 0 && undoing ())
     undo_note_created (dir_fd, path);
@@ -188,7 +223,7 @@ EXPORT int
 unlinkat (int dir_fd, const char *path, int flags)
 {
   NEXT (unlinkat);
-  killpoint_pass (KIND_NAME, "unlinkat");
+  PASS (KIND_NAME, "unlinkat");
   return real (dir_fd, path, flags);
 }
 
@@ -202,7 +237,7 @@ openat (int dir_fd, const char *path, int flags, ...)
   va_end (arguments);
   if (!(flags & O_CREAT))
     return real (dir_fd, path, flags, mode);
-  killpoint_pass (KIND_NAME, "openat");
+  PASS (KIND_NAME, "openat");
   int is_new = faccessat (dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
   int fd = real (dir_fd, path, flags, mode);
   if (fd >= 0 && is_new && undoing ())
@@ -210,13 +245,55 @@ openat (int dir_fd, const char *path, int flags, ...)
   return fd;
 }
 
+/* What a QEMU might say that an intruder has taken over; the command itself was carried out. */
+static const char *const lies[] = {
+  "{\"return\": 7}",
+  "{\"return\": []}",
+  "{\"return\": {}}",
+  "{\"return\": [{\"device\": 1, \"id\": [], \"inserted\": {\"image\": -1}, \"node-name\": {}}]}",
+  "{\"return\": {\"fdset-id\": -99999999999999999999, \"fd\": \"x\"}}",
+  "{\"error\": {\"class\": \"GenericError\", \"desc\": \"a lie\"}}",
+  "{\"error\": 1}",
+  "{}",
+  "[]",
+  "{\"return\": \"\xff\xfe\"}",
+  "{\"re",
+  "",
+};
+
+static void
+replace_answer (char **result)
+{
+  size_t which = (size_t)(control->lie - 1) % (sizeof lies / sizeof lies[0]);
+
+  free (*result);
+  *result = strdup (lies[which]);
+}
+
 EXPORT int
 virDomainQemuMonitorCommandWithFiles (virDomainPtr domain, const char *command, unsigned int n_in, int *in,
                                       unsigned int *n_out, int **out, char **result, unsigned int flags)
 {
   NEXT (virDomainQemuMonitorCommandWithFiles);
-  killpoint_pass (KIND_LIBVIRT, command);
-  return real (domain, command, n_in, in, n_out, out, result, flags);
+  int hit = 0;
+  if (control && control->lie)
+    count_call (KIND_LIBVIRT, command, &hit);
+  else
+    killpoint_pass (KIND_LIBVIRT, command);
+  int status = real (domain, command, n_in, in, n_out, out, result, flags);
+  if (hit && status == 0)
+    replace_answer (result);
+  return status;
+}
+
+EXPORT int
+clock_gettime (clockid_t clock, struct timespec *time)
+{
+  NEXT (clock_gettime);
+  int status = real (clock, time);
+  if (status == 0 && clock == CLOCK_REALTIME && control)
+    time->tv_sec += control->clock_us / 1000000;
+  return status;
 }
 
 #define DOMAIN_CALL(name)                                                                                    \

@@ -19,13 +19,17 @@ struct killpoint {
   int64_t countdown; /* 0: not armed; at 1 the next call of those kinds kills */
   int64_t count;     /* calls of those kinds so far */
   int64_t kinds;
-  int64_t target; /* process to kill; 0: this one */
-  int64_t power;  /* undo what was not made durable before: as if the host had lost power */
-  char last[64];  /* the call that killed */
+  int64_t target;  /* process to kill; 0: this one */
+  int64_t power;   /* undo what was not made durable before: as if the host had lost power */
+  int64_t failure; /* errno: instead of a kill, this call and all later ones fail with it */
+  int64_t lie; /* 1 ...: instead of a kill, the answer of this QMP command is one of lies[] (killpoint.c) */
+  int64_t delay_us; /* before every call of KIND_DATA */
+  int64_t clock_us; /* added to the time of day */
+  char last[64];    /* the call that it came to */
 };
 
-/* Counts a call, and kills when it is the one. */
-void killpoint_pass (int kind, const char *call);
+/* Counts a call, and kills when it is the one.  0, or the errno with which the call is to fail. */
+int killpoint_pass (int kind, const char *call);
 
 /* undo.c: what was done since the last fsync() of each file and directory under $KILLPOINT_ROOT.  Whatever
  * the kernel may have kept (removals, overwritten names) is kept. */

@@ -46,7 +46,7 @@ class Range:
         self.guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "qcow2")], start=False)
         self.guest.start(paused=False)
         self.off = bed.paused_guest("off01", [Disk("64M", "raw")], start=False)
-        self.fill = 0
+        self.fill, self.last_call = 0, ""
         for name in ("web01", "off01"):
             until(lambda name=name: any(d["name"] == name for d in bed.sh("list")["domains"]), 30, f"guardd to see {name}")
             bed.sh("snapshot-create", name)
@@ -175,6 +175,7 @@ class Range:
         self.killpoint.arm(phase.kinds, self.random.randrange(1, calls + 1), self.victim(phase), phase.power)
         self.daemon.guardsh("--json", *words)
         _, call = self.killpoint.disarm()
+        self.last_call = call
         self.recover(phase, call)
         removed = words[2] if phase.work in ("merge", "fold") else None
         if phase.work == "rollback":
@@ -223,7 +224,7 @@ def test_nothing_is_lost_left_or_harmed_whenever_something_is_killed(bed):
             try:
                 kills += range_.kill(phase, calls)
             except Exception:
-                print(f"# {phase.name}: kill {kills + 1} of {wanted}, before {range_.killpoint.disarm()[1]}")
+                print(f"# {phase.name}: kill {kills + 1} of {wanted}, before {range_.last_call}")
                 raise
             range_.thin_out()
         total += kills
