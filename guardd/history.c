@@ -219,8 +219,8 @@ history_replace (History *history, const char *data, gsize length, GError **erro
   return files_sync (history->dir_fd, error);
 }
 
-/* After a failed write or fsync nobody knows what the disk has; appending more would build on sand.  What can be read
- * is written to a file of its own, if it is all that was entered and nothing else. */
+/* After a failed write or fsync nobody knows what the disk has; appending more would build on sand.  What can
+ * be read is written to a file of its own, if it is all that was entered and nothing else. */
 static bool
 history_mend (History *history, GError **error)
 {

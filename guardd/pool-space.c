@@ -28,10 +28,11 @@ pool_is_in_place (Pool *pool, GError **error)
   if (fstat (pool->fd, &open) == 0 && stat (pool->path, &named) == 0 && open.st_dev == named.st_dev
       && open.st_ino == named.st_ino)
     return true;
-  g_set_error (error, POOL_ERROR, POOL_ERROR_FAILED,
-               "pool %s: %s is not the directory that guardd opened (unmounted, or something is mounted over it): "
-               "mount it there again, or restart guardd if it is to be another one now",
-               pool->name, pool->path);
+  g_set_error (
+      error, POOL_ERROR, POOL_ERROR_FAILED,
+      "pool %s: %s is not the directory that guardd opened (unmounted, or something is mounted over it): "
+      "mount it there again, or restart guardd if it is to be another one now",
+      pool->name, pool->path);
   return false;
 }
 

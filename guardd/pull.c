@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pull-extents.h"
 #include "pull-sink.h"
 
 #include <errno.h>
 #include <libnbd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define BLOCK GUARDD_BLOCK_SIZE
 #define IN_FLIGHT 8u
-#define MEMORY_BYTES ((size_t)IN_FLIGHT * PULL_READ_BYTES)
 /* one status request; lengths in the protocol have 32 bits, and this is whole blocks */
 #define STATUS_BYTES ((G_GUINT64_CONSTANT (1) << 32) - BLOCK)
 #define STATUS_IN_FLIGHT 16
@@ -22,10 +21,6 @@
 /* NBD protocol, base:allocation and qemu:dirty-bitmap (QEMU docs/interop/nbd.txt) */
 #define STATE_ZERO 2u
 #define STATE_DIRTY 1u
-
-typedef struct {
-  guint64 start, end; /* bytes, whole blocks */
-} Extent;
 
 /* One status request under way. */
 typedef struct {
@@ -39,6 +34,7 @@ typedef struct {
 typedef struct {
   PullChunk chunk; /* first: the sink gives it back */
   Pull *pull;
+  guint64 covered; /* bytes that have come */
   bool busy;
 } ReadSlot;
 
@@ -52,8 +48,9 @@ struct Pull {
   guint busy;    /* requests of either kind under way */
   guint sinking; /* reads in the sink */
   guint64 seen;  /* completions, to tell progress from silence */
+  int refused;   /* errno with which a request ended; why a connection broke, nbd_poll() says better */
   PullSink *sink;
-  guint8 *memory; /* MEMORY_BYTES, of the reads */
+  guint8 *memory; /* of the reads */
   PullResult result;
   GError *error;
 };
@@ -85,6 +82,9 @@ pull_turn (Pull *pull, gint64 *since, guint64 *seen)
     return false;
   if (nbd_poll (pull->nbd, POLL_MS) < 0)
     return pull_fail (pull, "connection");
+  if (pull->refused && !pull->error)
+    g_set_error (&pull->error, G_IO_ERROR, g_io_error_from_errno (pull->refused),
+                 "NBD: the server refused: %s", g_strerror (pull->refused));
   if (nbd_aio_is_dead (pull->nbd) || nbd_aio_is_closed (pull->nbd)) {
     g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_CONNECTION_CLOSED,
                  "NBD: the server closed the connection (did the guest power off?)");
@@ -139,18 +139,6 @@ pull_connect (Pull *pull)
 
 /* --- which extents --- */
 
-static void
-add_extent (Pull *pull, guint64 offset, guint64 length)
-{
-  Extent extent = { offset / BLOCK * BLOCK, (offset + length + BLOCK - 1) / BLOCK * BLOCK };
-  Extent *last = pull->extents->len ? &g_array_index (pull->extents, Extent, pull->extents->len - 1) : NULL;
-
-  if (last && last->end >= extent.start && last->start <= extent.start)
-    last->end = MAX (last->end, extent.end);
-  else
-    g_array_append_val (pull->extents, extent);
-}
-
 /* entries: pairs of length and flags; n counts both. */
 static int
 on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entries, size_t n, int *error)
@@ -165,7 +153,7 @@ on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entrie
     guint64 length = MIN (entries[i], slot->length - slot->covered);
 
     if (dirty ? entries[i + 1] & STATE_DIRTY : !(entries[i + 1] & STATE_ZERO))
-      add_extent (pull, slot->offset + slot->covered, length);
+      pull_extents_add (pull->extents, slot->offset + slot->covered, length);
     slot->covered += length;
   }
   if (pull->extents->len > MAX_EXTENTS) {
@@ -184,7 +172,7 @@ on_status (void *opaque, int *error)
   slot->pull->busy--;
   slot->pull->seen++;
   if (*error)
-    pull_fail (slot->pull, "block status");
+    slot->pull->refused = *error;
   return 1;
 }
 
@@ -228,33 +216,6 @@ refill_status (Pull *pull, Slot *slot, guint64 *next)
   return true;
 }
 
-static int
-compare_extents (gconstpointer a, gconstpointer b)
-{
-  const Extent *x = a, *y = b;
-
-  return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/* Answers come in any order: sort, and join what touches. */
-static void
-normalise_extents (Pull *pull)
-{
-  guint out = 0;
-
-  g_array_sort (pull->extents, compare_extents);
-  for (guint i = 0; i < pull->extents->len; i++) {
-    Extent extent = g_array_index (pull->extents, Extent, i);
-    Extent *last = out ? &g_array_index (pull->extents, Extent, out - 1) : NULL;
-
-    if (last && extent.start <= last->end)
-      last->end = MAX (last->end, extent.end);
-    else
-      g_array_index (pull->extents, Extent, out++) = extent;
-  }
-  g_array_set_size (pull->extents, out);
-}
-
 static bool
 pull_map (Pull *pull)
 {
@@ -270,11 +231,23 @@ pull_map (Pull *pull)
     if (!pull_turn (pull, &since, &seen))
       return false;
   }
-  normalise_extents (pull);
+  pull_extents_sort (pull->extents);
   return true;
 }
 
 /* --- the bytes --- */
+
+/* libnbd does not mind an answer that leaves bytes out.  QEMU's pieces are in order and without gaps
+ * (nbd_co_send_sparse_read()); from anybody else only such are taken. */
+static int
+on_chunk (void *opaque, const void *data, size_t length, uint64_t offset, unsigned int status, int *error)
+{
+  ReadSlot *slot = opaque;
+
+  if (status != LIBNBD_READ_ERROR && offset == slot->chunk.offset + slot->covered)
+    slot->covered += length;
+  return 0;
+}
 
 static int
 on_read (void *opaque, int *error)
@@ -284,10 +257,15 @@ on_read (void *opaque, int *error)
 
   pull->busy--;
   pull->seen++;
+  if (!*error && !pull->error && slot->covered != slot->chunk.length)
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                 "NBD: the server gave %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                 " bytes at %" G_GUINT64_FORMAT,
+                 slot->covered, slot->chunk.length, slot->chunk.offset);
   if (*error || pull->error) {
     slot->busy = false;
     if (*error)
-      pull_fail (pull, "read");
+      pull->refused = *error;
   } else {
     pull->sinking++;
     pull_sink_put (pull->sink, &slot->chunk);
@@ -300,8 +278,10 @@ send_read (ReadSlot *slot, guint64 offset, guint64 length)
 {
   slot->chunk.offset = offset;
   slot->chunk.length = length;
-  if (nbd_aio_pread (slot->pull->nbd, slot->chunk.data, length, offset,
-                     (nbd_completion_callback){ .callback = on_read, .user_data = slot }, 0)
+  slot->covered = 0;
+  if (nbd_aio_pread_structured (slot->pull->nbd, slot->chunk.data, length, offset,
+                                (nbd_chunk_callback){ .callback = on_chunk, .user_data = slot },
+                                (nbd_completion_callback){ .callback = on_read, .user_data = slot }, 0)
       < 0)
     return pull_fail (slot->pull, "read");
   slot->busy = true;
@@ -329,7 +309,7 @@ static bool
 send_reads (Pull *pull, guint *index, guint64 *at)
 {
   for (guint i = 0; i < IN_FLIGHT && *index < pull->extents->len; i++) {
-    const Extent *extent = &g_array_index (pull->extents, Extent, *index);
+    const PullExtent *extent = &g_array_index (pull->extents, PullExtent, *index);
     guint64 end = MIN (extent->end, pull->request.size), length;
 
     if (pull->reads[i].busy)
@@ -363,79 +343,14 @@ pull_bytes (Pull *pull)
   return !pull->error;
 }
 
-/* --- what the parent has and the disk has no more --- */
-
-static bool
-zero_range (Pull *pull, guint64 first, guint64 end)
-{
-  if (end <= first)
-    return true;
-  pull->result.changed_bytes += (end - first) * BLOCK;
-  return storage_image_zero (pull->request.writer, first, end - first, &pull->error);
-}
-
-/* Zeroes the blocks first … end - 1 that lie in no extent; *index moves along. */
-static bool
-zero_gaps (Pull *pull, guint64 first, guint64 end, guint *index)
-{
-  while (first < end) {
-    const Extent *extent;
-
-    while (*index < pull->extents->len && g_array_index (pull->extents, Extent, *index).end / BLOCK <= first)
-      ++*index;
-    if (*index == pull->extents->len)
-      return zero_range (pull, first, end);
-    extent = &g_array_index (pull->extents, Extent, *index);
-    if (!zero_range (pull, first, MIN (end, extent->start / BLOCK)))
-      return false;
-    first = MAX (first, extent->end / BLOCK);
-  }
-  return true;
-}
-
-static bool
-pull_zero_gone (Pull *pull)
-{
-  guint64 blocks = (pull->request.size + BLOCK - 1) / BLOCK;
-  guint64 from = 0, first, count;
-  guint index = 0;
-
-  if (!pull->request.parent || pull->request.bitmap)
-    return true;
-  for (;;) {
-    if (!storage_image_next_data (pull->request.parent, from, &first, &count, &pull->error))
-      return false;
-    if (count == 0 || first >= blocks)
-      return true;
-    from = first + count;
-    if (!zero_gaps (pull, first, MIN (from, blocks), &index))
-      return false;
-  }
-}
-
-/* Large pages where there are any: clearing thousands of small ones would take longer than reading into them.
- */
-static bool
-pull_map_memory (Pull *pull)
-{
-  void *memory = mmap (NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-  if (memory == MAP_FAILED) {
-    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_FAILED, "no memory for %u reads", IN_FLIGHT);
-    return false;
-  }
-  madvise (memory, MEMORY_BYTES, MADV_HUGEPAGE);
-  pull->memory = memory;
-  return true;
-}
-
 static bool
 pull_alloc (Pull *pull)
 {
-  pull->extents = g_array_new (FALSE, FALSE, sizeof (Extent));
+  pull->extents = g_array_new (FALSE, FALSE, sizeof (PullExtent));
   pull->context = pull->request.bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request.bitmap)
                                        : g_strdup ("base:allocation");
-  if (!pull_map_memory (pull) || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
+  if (!(pull->memory = pull_memory_new (IN_FLIGHT, &pull->error))
+      || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
     return false;
   for (guint i = 0; i < IN_FLIGHT; i++) {
     pull->reads[i].pull = pull;
@@ -464,8 +379,7 @@ pull_free (Pull *pull)
     return;
   pull_disconnect (pull);
   pull_sink_free (pull->sink); /* before its buffers */
-  if (pull->memory)
-    munmap (pull->memory, MEMORY_BYTES);
+  pull_memory_free (pull->memory, IN_FLIGHT);
   g_array_unref (pull->extents);
   g_free (pull->context);
   g_clear_error (&pull->error);
@@ -496,7 +410,8 @@ pull_finish (Pull *pull, PullResult *result, GError **error)
 {
   g_autoptr (Pull) self = pull;
 
-  if (pull_sink_finish (pull->sink, &pull->result, &pull->error) && pull_zero_gone (pull)) {
+  if (pull_sink_finish (pull->sink, &pull->result, &pull->error)
+      && pull_zero_gone (&pull->request, pull->extents, &pull->result, &pull->error)) {
     *result = pull->result;
     return true;
   }
