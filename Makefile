@@ -44,7 +44,7 @@ HELPERS   := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,$(wildcard tests/lib/
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all help deps check unit bench demo lint fuzz soak install clean format
+.PHONY: all help deps check unit bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/guardd $(BUILD)/guardsh $(PLUGINS)
@@ -56,6 +56,7 @@ help:
 	@echo 'make check       every test; ends with "N passed, N failed"'
 	@echo 'make unit        the tests that need no QEMU'
 	@echo 'make bench       figures beside the peers, in the same run'
+	@echo 'make valgrind    the fast tests under valgrind'
 	@echo 'make soak        an hour with 30 guests, as a table (SECONDS_SOAK=3600)'
 	@echo 'make fuzz        fuzz the parsers (SECONDS_EACH=600)'
 	@echo 'make lint        format, static analysis, house rules'
@@ -134,6 +135,10 @@ SECONDS_EACH ?= 600
 fuzz: deps
 	@$(MAKE) --no-print-directory -j2 $(FUZZERS)
 	@BUILD=$(BUILD) tests/fuzz/run $(SECONDS_EACH)
+
+valgrind: deps
+	@$(MAKE) --no-print-directory -j2 tests-built
+	@BUILD=$(BUILD) tests/valgrind
 
 SECONDS_SOAK ?= 3600
 soak: deps

@@ -164,6 +164,7 @@ peer_command (QmpPeer *qmp, QmpRequest *request, const char *name, json_object *
     qmp_request_fail (request, error_class, message);
     return;
   }
+  g_assert (command); /* else there is a message */
   command->run (
       control_call_new (peer, request, command, values, own ? control : control->opaque, control->context));
 }

@@ -265,13 +265,19 @@ apply_maintain (Ledger *ledger, json_object *line, GError **error)
   if (!json_get_array (line, "remove", &remove, error) || !json_get_array (line, "changes", &changes, error)
       || !maintain_check (ledger, remove, changes, error))
     return false;
-  for (size_t i = 0; i < json_object_array_length (remove); i++)
-    ledger_find (ledger, json_object_get_uint64 (json_object_array_get_idx (remove, i)))->removing = true;
+  for (size_t i = 0; i < json_object_array_length (remove); i++) {
+    LedgerEntry *entry = ledger_find (ledger, json_object_get_uint64 (json_object_array_get_idx (remove, i)));
+    g_assert (entry); /* maintain_check() has found it, and the disks below */
+    entry->removing = true;
+  }
   for (size_t i = 0; i < json_object_array_length (changes); i++) {
     json_object *json = json_object_array_get_idx (changes, i);
     LedgerDisk disk = { 0 };
     ledger_disk_from_json (json, &disk, NULL);
-    *ledger_find_disk (apply_find (ledger, json, NULL), disk.disk) = disk;
+    const LedgerEntry *entry = apply_find (ledger, json, NULL);
+    LedgerDisk *place = entry ? ledger_find_disk (entry, disk.disk) : NULL;
+    g_assert (place);
+    *place = disk;
   }
   ledger->maintaining = true;
   return true;

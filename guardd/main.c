@@ -63,8 +63,8 @@ run (const char *path)
   _exit (0);
 }
 
-/* Captures run in ever other threads.  With glibc's default of eight arenas a processor, each of which keeps what it
- * once had, memory grew for hours although nothing was lost. */
+/* Captures run in ever other threads.  With glibc's default of eight arenas a processor, each of which keeps
+ * what it once had, memory grew for hours although nothing was lost. */
 static void
 bound_memory (void)
 {

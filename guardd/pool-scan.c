@@ -82,6 +82,7 @@ adopt_members (Pool *pool, PoolDomain *domain, const GArray *numbers, bool *unkn
       continue;
     }
     *unknown = true;
+    g_assert (failure); /* adopt_snapshot() says why */
     pool_problem (pool,
                   "%s; this snapshot cannot be adopted, and nothing of domain %s is pruned while it is "
                   "there",

@@ -209,6 +209,7 @@ add_argument (const Words *words, json_object *arguments, const char *name)
   const Option *option = option_named (words->command, name, &index);
   if (values[0] == NULL)
     return;
+  g_assert (option); /* words_values() has found it */
   if (option->type == OPTION_FLAG)
     json_add_bool (arguments, name, true);
   else if (option->type == OPTION_NUMBER)

@@ -83,6 +83,8 @@ matches_for_readline (const GPtrArray *matches)
   if (matches->len == 0)
     return NULL;
   char **list = calloc (matches->len + 2, sizeof *list);
+  if (list == NULL)
+    return NULL;
   gsize common = strlen (matches->pdata[0]);
   for (guint i = 0; i < matches->len; i++) {
     const char *word = matches->pdata[i], *first = matches->pdata[0];

@@ -64,6 +64,7 @@ send_some (int fd, const char *data, size_t length, const int *fds, size_t n_fds
     message.msg_control = control;
     message.msg_controllen = CMSG_SPACE (sizeof (int) * n_fds);
     header = CMSG_FIRSTHDR (&message);
+    g_assert (header); /* there is room for one */
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN (sizeof (int) * n_fds);

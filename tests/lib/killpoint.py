@@ -19,6 +19,8 @@ class Killpoint:
         self.environment = {
             "LD_PRELOAD": str(bed.build / "tests" / "killpoint.so"), "KILLPOINT_FILE": str(self.path),
             "KILLPOINT_ROOT": os.path.realpath(bed.state),
+            # AddressSanitizer (ASAN=1) wants to be the first library
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
         }
 
     def arm(self, kinds=0, countdown=0, target=0, power=False, failure=0, lie=0, delay_us=0, clock_us=0):
