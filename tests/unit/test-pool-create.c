@@ -124,7 +124,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   /* What is mounted here is seen and left by nobody else. */
   g_assert_cmpint (unshare (CLONE_NEWNS), ==, 0);
-  g_assert_cmpint (mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), ==, 0);
+  g_assert_cmpint (mount ("none", "/", "none", MS_REC | MS_PRIVATE, NULL), ==, 0);
   ADD (pool_of_its_own_filesystem);
   ADD (opening_mounts_it);
   ADD (full_pool_says_so_and_keeps_what_it_has);
