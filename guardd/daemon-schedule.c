@@ -143,8 +143,9 @@ daemon_schedule (Daemon *daemon)
 typedef struct {
   char *uuid, *name;
   Pool *pool;
-  const Retention *keep; /* the configuration's, which outlives every job */
-  GArray *removed;       /* guint64 */
+  const Retention
+      *keep;       /* the configuration's, which outlives every job; NULL: remove none, keep chains short */
+  GArray *removed; /* guint64 */
 } Prune;
 
 static void
@@ -172,6 +173,8 @@ static bool
 prune_one (Prune *prune, GCancellable *cancellable, GError **error)
 {
   guint64 removed = 0;
+  if (prune->keep == NULL)
+    return pool_delete (prune->pool, prune->uuid, NULL, 0, false, cancellable, error);
   g_autoptr (GHashTable) before = prune_numbers (prune);
   if (!pool_prune (prune->pool, prune->uuid, prune->keep, g_get_real_time (), &removed, cancellable, error))
     return false;
@@ -230,9 +233,10 @@ prune_tick (gpointer data)
   g_hash_table_iter_init (&iter, daemon->prunes);
   while (!daemon->pruning && g_hash_table_iter_next (&iter, (gpointer *)&uuid, NULL)) {
     const Guest *guest = g_hash_table_lookup (daemon->guests, uuid);
-    if (guest && guest->policy) {
+    if (guest && guest->pool) {
       Prune *prune = g_new0 (Prune, 1);
-      *prune = (Prune){ g_strdup (guest->uuid), g_strdup (guest->name), guest->pool, guest->policy->keep,
+      *prune = (Prune){ g_strdup (guest->uuid), g_strdup (guest->name), guest->pool,
+                        guest->policy ? guest->policy->keep : NULL,
                         g_array_new (FALSE, FALSE, sizeof (guint64)) };
       g_ptr_array_add (list, prune);
     }

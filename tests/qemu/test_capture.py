@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Snapshots of paused guests: what they hold, what they cost, what they leave behind."""
+import json
 import os
 import subprocess
 import sys
@@ -199,6 +200,23 @@ def test_retention_prunes_in_the_background(bed):
 
     bed.wait(old_ones_are_gone, 60, "old snapshots to go")
     assert bed.sh("snapshot-verify", "web01", "--deep")["verified"]
+
+
+def test_chains_stay_short_enough_for_qemu_img_without_a_policy(bed):
+    """A backing file's path grows with each step; beyond 4,096 characters nothing can be opened."""
+    bed.guardd(interval="7d", protect="nothing")
+    guest = bed.paused_guest("web01")
+    for number in range(150):
+        guest.write("vda", number * 65536, "64k", number + 1)
+        newest = bed.sh("snapshot-create", "web01")
+
+    def depth():
+        image = bed.daemon.pool / newest["uuid"] / f"{newest['number']:08}" / "vda.qcow2"
+        return len(json.loads(subprocess.check_output(["qemu-img", "info", "-U", "--backing-chain", "--output=json", image])))
+
+    bed.wait(lambda: depth() <= 100, 40, "the chain to get shorter")
+    equal(len(snapshots(bed)), 150)
+    equal(len(bed.sh("snapshot-verify", "web01")["verified"]), 150)
 
 
 def test_errors_say_what_to_do(bed):
