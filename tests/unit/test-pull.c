@@ -8,27 +8,46 @@
 #define SIZE ((guint64)4 << 20)
 #define STALL_US (300 * G_TIME_SPAN_MILLISECOND)
 
+/* A liar, and a draft for what it says. */
+typedef struct {
+  Liar liar;
+  PoolDraft *draft;
+  PullRequest request;
+} Reading;
+
+static void
+reading_begin (Reading *reading, Fixture *fixture, Lie lie)
+{
+  g_autoptr (GError) error = NULL;
+  reading->draft = pool_draft_new (fixture->pool, DOMAIN, SIZE, &error);
+  g_assert_no_error (error);
+  StorageWriter *writer = pool_draft_image (reading->draft, "vda", 0, SIZE, &error);
+  g_assert_no_error (error);
+  reading->request = (PullRequest){ .socket = liar_start (&reading->liar, lie, SIZE),
+                                    .export = "vda",
+                                    .bitmap = "b",
+                                    .size = SIZE,
+                                    .writer = writer,
+                                    .stall_us = STALL_US };
+}
+
+static void
+reading_end (Reading *reading)
+{
+  g_thread_join (reading->liar.thread);
+  storage_image_abort (reading->request.writer);
+  pool_draft_abort (reading->draft);
+}
+
 /* True when everything was read and stored; *error says why not. */
 static bool
 pull_from (Fixture *fixture, Lie lie, PullResult *result, GError **error)
 {
-  g_autoptr (GError) failure = NULL;
-  Liar liar;
-  PoolDraft *draft = pool_draft_new (fixture->pool, DOMAIN, SIZE, &failure);
-  g_assert_no_error (failure);
-  StorageWriter *writer = pool_draft_image (draft, "vda", 0, SIZE, &failure);
-  g_assert_no_error (failure);
-  PullRequest request = { .socket = liar_start (&liar, lie, SIZE),
-                          .export = "vda",
-                          .bitmap = "b",
-                          .size = SIZE,
-                          .writer = writer,
-                          .stall_us = STALL_US };
-  Pull *pull = pull_read (&request, error);
+  Reading reading;
+  reading_begin (&reading, fixture, lie);
+  Pull *pull = pull_read (&reading.request, error);
   bool ok = pull != NULL && pull_finish (pull, result, error);
-  g_thread_join (liar.thread);
-  storage_image_abort (writer);
-  pool_draft_abort (draft);
+  reading_end (&reading);
   return ok;
 }
 
@@ -80,23 +99,14 @@ test_cancelled (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GCancellable) cancellable = g_cancellable_new ();
-  Liar liar;
-  PoolDraft *draft = pool_draft_new (fixture->pool, DOMAIN, SIZE, &error);
-  StorageWriter *writer = pool_draft_image (draft, "vda", 0, SIZE, &error);
-  g_assert_no_error (error);
-  PullRequest request = { .socket = liar_start (&liar, LIE_HANG_READ, SIZE),
-                          .export = "vda",
-                          .bitmap = "b",
-                          .size = SIZE,
-                          .writer = writer,
-                          .stall_us = G_MAXINT64,
-                          .cancellable = cancellable };
+  Reading reading;
+  reading_begin (&reading, fixture, LIE_HANG_READ);
+  reading.request.stall_us = G_MAXINT64;
+  reading.request.cancellable = cancellable;
   g_cancellable_cancel (cancellable);
-  g_assert_null (pull_read (&request, &error));
+  g_assert_null (pull_read (&reading.request, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
-  g_thread_join (liar.thread);
-  storage_image_abort (writer);
-  pool_draft_abort (draft);
+  reading_end (&reading);
 }
 
 #define TEST(name, function)                                                                                 \
