@@ -37,6 +37,7 @@ BASE_O    := $(call objects,base)
 QMP_O     := $(call objects,qmp)
 GUARDD_O  := $(filter-out $(BUILD)/obj/guardd/main.o,$(call objects,guardd))
 GUARDSH_O := $(call objects,guardsh)
+SENTINEL_O := $(filter-out $(BUILD)/obj/sentinel/main.o $(BUILD)/obj/sentinel/sandbox.o,$(call objects,sentinel))
 STORAGE   := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/storage/*/plugin.c))))
 PLUGINS   := $(patsubst %,$(BUILD)/plugins/storage-%.so,$(STORAGE))
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
@@ -47,7 +48,7 @@ BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/
 .PHONY: all help deps check unit bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/guardd $(BUILD)/guardsh $(PLUGINS)
+all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(PLUGINS)
 
 help:
 	@echo 'make             build into build/'
@@ -87,6 +88,13 @@ $(BUILD)/guardsh: $(GUARDSH_O) $(LIBS)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -lreadline
 
+# Plain C, few libraries: it starts with every snapshot, and a guest's disk may take it over.
+SENTINEL_LIBS := -lz
+$(BUILD)/libsentinel.a: $(SENTINEL_O)
+$(BUILD)/guardd-sentinel: $(BUILD)/obj/sentinel/main.o $(BUILD)/obj/sentinel/sandbox.o $(BUILD)/libsentinel.a
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(SENTINEL_LIBS) -lseccomp
+
 define storage_plugin
 $(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/plugin.map
 	@mkdir -p $$(@D)
@@ -95,10 +103,10 @@ $(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/p
 endef
 $(foreach p,$(STORAGE),$(eval $(call storage_plugin,$(p))))
 
-$(BUILD)/tests/%: tests/%.c $(LIBS)
+$(BUILD)/tests/%: tests/%.c $(LIBS) $(BUILD)/libsentinel.a
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(PKGLIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(BUILD)/libsentinel.a $(PKGLIBS) $(SENTINEL_LIBS)
 
 # Preloaded into guardd by tests that kill it.
 KILLPOINT := $(BUILD)/tests/killpoint.so

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* btrfs superblock, and its first copy.  Format: btrfs documentation, "On-disk Format", Superblock. */
+#include "bytes.h"
+#include "probe.h"
+
+#define SUPER_AT 65536u
+#define COPY_AT (64u * 1024 * 1024)
+#define SUPER_SIZE 4096u
+
+static bool
+read_super (const struct view *view, uint64_t at, uint8_t super[SUPER_SIZE])
+{
+  return view_read (view, at, super, SUPER_SIZE) && memcmp (super + 0x40, "_BHRfS_M", 8) == 0
+         && le64 (super + 0x30) == at;
+}
+
+bool
+probe_btrfs (struct probe *probe, const struct view *view, const char *path)
+{
+  uint8_t super[SUPER_SIZE], copy[SUPER_SIZE];
+  if (!read_super (view, SUPER_AT, super))
+    return false;
+  struct guardd_structure *btrfs = probe_add (probe, GUARDD_STRUCTURE_BTRFS, view, path);
+  if (btrfs == NULL)
+    return true;
+  memcpy (btrfs->uuid, super + 0x20, 16);
+  btrfs->generation = le64 (super + 0x48);
+  btrfs->total_bytes = le64 (super + 0x70);
+  if (le64 (super + 0x78) <= btrfs->total_bytes) {
+    btrfs->used_bytes = le64 (super + 0x78);
+    btrfs->flags |= GUARDD_STRUCTURE_COUNTED | GUARDD_STRUCTURE_LAGGING;
+  } else {
+    btrfs->flags |= GUARDD_STRUCTURE_DAMAGED;
+  }
+  if (view->length >= COPY_AT + SUPER_SIZE && btrfs->total_bytes > COPY_AT + SUPER_SIZE
+      && (!read_super (view, COPY_AT, copy) || memcmp (copy + 0x20, super + 0x20, 16)))
+    btrfs->flags |= GUARDD_STRUCTURE_BACKUP_BAD;
+  return true;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * jbd2's log, walked but not replayed: which blocks have a newer content in it, and where.
+ * Only transactions with their commit block count.  Format: Documentation/filesystems/ext4/journal.rst.
+ */
+#include "bytes.h"
+#include "ext.h"
+
+#define MAGIC 0xc03b3998u
+#define DESCRIPTOR 1u
+#define COMMIT 2u
+#define REVOKE 5u
+#define INCOMPAT_64BIT 2u
+#define INCOMPAT_ASYNC_COMMIT 4u
+#define INCOMPAT_CSUM_V2 8u
+#define INCOMPAT_CSUM_V3 16u
+#define INCOMPAT_FAST_COMMIT 32u
+#define TAG_ESCAPE 1u
+#define TAG_SAME_UUID 2u
+#define TAG_DELETED 4u
+#define TAG_LAST 8u
+#define SLOTS_MAX (1u << 18)
+
+struct entry {
+  uint64_t block; /* home; 0: the slot is empty (nobody journals block 0 of a filesystem that has a journal
+                     with larger blocks than 1 KiB but as the superblock, which is not asked for) */
+  uint32_t log;   /* where in the log */
+  uint32_t sequence;
+  bool escaped;
+};
+
+struct ext_journal {
+  uint8_t i_block[60];
+  uint32_t first, end, incompat; /* blocks of the log: [first, end) */
+  struct entry *slots;           /* open addressing; power of two */
+  uint32_t n_slots, used;
+};
+
+static bool
+read_log (struct ext_journal *journal, struct ext *fs, uint32_t log, void *data, size_t length)
+{
+  uint64_t block = ext_map_block (fs, journal->i_block, log);
+  return block != 0 && view_read (fs->view, block * fs->block_size, data, length);
+}
+
+static struct entry *
+find (struct entry *slots, uint32_t n_slots, uint64_t block)
+{
+  uint32_t at = (uint32_t)(block * 0x9e3779b97f4a7c15u >> 40) & (n_slots - 1);
+  while (slots[at].block != 0 && slots[at].block != block)
+    at = (at + 1) & (n_slots - 1);
+  return &slots[at];
+}
+
+static bool
+grow (struct ext_journal *journal)
+{
+  uint32_t n_slots = journal->n_slots ? journal->n_slots * 2 : 1024;
+  if (n_slots > SLOTS_MAX)
+    return false;
+  struct entry *slots = calloc (n_slots, sizeof *slots);
+  if (slots == NULL)
+    return false;
+  for (uint32_t i = 0; i < journal->n_slots; i++)
+    if (journal->slots[i].block != 0)
+      *find (slots, n_slots, journal->slots[i].block) = journal->slots[i];
+  free (journal->slots);
+  journal->slots = slots;
+  journal->n_slots = n_slots;
+  return true;
+}
+
+static bool
+remember (struct ext_journal *journal, struct entry entry)
+{
+  if (entry.block == 0)
+    return true;
+  if (journal->used * 2 >= journal->n_slots && !grow (journal))
+    return false;
+  struct entry *slot = find (journal->slots, journal->n_slots, entry.block);
+  journal->used += slot->block == 0;
+  *slot = entry;
+  return true;
+}
+
+/* The inode number 8, by the copy in the superblock or from the first inode table. */
+static bool
+find_inode (struct ext *fs, uint8_t i_block[60])
+{
+  if (fs->super[0xfd] == 1) {
+    memcpy (i_block, fs->super + 0x10c, 60);
+    return true;
+  }
+  uint8_t descriptor[64] = { 0 }, inode[128];
+  uint64_t at = (uint64_t)(fs->first_block + 1) * fs->block_size;
+  if (!view_read (fs->view, at, descriptor, fs->descriptor_size < 64 ? 32 : 64))
+    return false;
+  uint64_t table = le32 (descriptor + 8);
+  if (fs->descriptor_size >= 64)
+    table |= (uint64_t)le32 (descriptor + 0x28) << 32;
+  if (table >= fs->blocks
+      || !view_read (fs->view, table * fs->block_size + 7ull * fs->inode_size, inode, sizeof inode))
+    return false;
+  memcpy (i_block, inode + 40, 60);
+  return true;
+}
+
+static uint32_t
+next (const struct ext_journal *journal, uint32_t log)
+{
+  return log + 1 >= journal->end ? journal->first : log + 1;
+}
+
+static size_t
+tag_size (const struct ext_journal *journal)
+{
+  if (journal->incompat & INCOMPAT_CSUM_V3)
+    return 16;
+  return (journal->incompat & INCOMPAT_64BIT ? 12 : 8) + (journal->incompat & INCOMPAT_CSUM_V2 ? 2 : 0);
+}
+
+/* Takes the tags of a descriptor block.  *log: the descriptor's place; becomes that of the block after its
+ * data.  keep: the transaction is known to be committed. */
+static bool
+take_tags (struct ext_journal *journal, const struct ext *fs, const uint8_t *block, uint32_t sequence,
+           bool keep, uint32_t *log)
+{
+  bool v3 = journal->incompat & INCOMPAT_CSUM_V3;
+  size_t size = tag_size (journal), at = 12;
+  size_t end = fs->block_size - (journal->incompat & (INCOMPAT_CSUM_V2 | INCOMPAT_CSUM_V3) ? 4 : 0);
+  uint32_t flags = 0;
+  *log = next (journal, *log);
+  while (!(flags & TAG_LAST) && at + size <= end) {
+    const uint8_t *tag = block + at;
+    uint64_t home = be32 (tag);
+    flags = v3 ? be32 (tag + 4) : be16 (tag + 6);
+    if (journal->incompat & INCOMPAT_64BIT)
+      home |= (uint64_t)be32 (tag + 8) << 32;
+    struct entry entry = { home, *log, sequence, flags & TAG_ESCAPE };
+    if (keep && !(flags & TAG_DELETED) && !remember (journal, entry))
+      return false;
+    at += size + (flags & TAG_SAME_UUID ? 0 : 16);
+    *log = next (journal, *log);
+  }
+  return true;
+}
+
+static void
+take_revokes (struct ext_journal *journal, const struct ext *fs, const uint8_t *block, uint32_t sequence)
+{
+  uint32_t end = be32 (block + 12), size = journal->incompat & INCOMPAT_64BIT ? 8 : 4;
+  for (uint32_t at = 16; journal->n_slots && at + size <= end && end <= fs->block_size; at += size) {
+    uint64_t home = size == 8 ? be64 (block + at) : be32 (block + at);
+    struct entry *slot = find (journal->slots, journal->n_slots, home);
+    if (slot->block == home && (int32_t)(slot->sequence - sequence) <= 0)
+      slot->log = 0; /* what is in place counts; block 0 of the log is its superblock */
+  }
+}
+
+/* One pass over one transaction; false: it ends the log.  *log and is moved behind its commit block. */
+static bool
+walk_transaction (struct ext_journal *journal, struct ext *fs, uint8_t *block, uint32_t sequence, bool keep,
+                  uint32_t *log, uint32_t *steps)
+{
+  while ((*steps)-- > 0) {
+    if (!read_log (journal, fs, *log, block, fs->block_size) || be32 (block) != MAGIC
+        || be32 (block + 8) != sequence)
+      return false;
+    switch (be32 (block + 4)) {
+    case DESCRIPTOR:
+      if (!take_tags (journal, fs, block, sequence, keep, log)) {
+        fs->approximate = true;
+        return false;
+      }
+      break;
+    case REVOKE:
+      if (keep)
+        take_revokes (journal, fs, block, sequence);
+      *log = next (journal, *log);
+      break;
+    case COMMIT:
+      *log = next (journal, *log);
+      return true;
+    default:
+      return false;
+    }
+  }
+  return false;
+}
+
+static void
+walk (struct ext_journal *journal, struct ext *fs, uint32_t start, uint32_t sequence)
+{
+  bytes_autofree uint8_t *block = malloc (fs->block_size);
+  uint32_t steps = journal->end - journal->first;
+  while (block) {
+    uint32_t behind = start, budget = steps;
+    if (!walk_transaction (journal, fs, block, sequence, false, &behind, &budget))
+      return;
+    walk_transaction (journal, fs, block, sequence, true, &start, &steps);
+    sequence++;
+  }
+}
+
+struct ext_journal *
+ext_journal_read (struct ext *fs, bool *failed)
+{
+  uint8_t super[1024];
+  struct ext_journal *journal = calloc (1, sizeof *journal);
+  *failed = true;
+  if (journal == NULL || !find_inode (fs, journal->i_block) || !read_log (journal, fs, 0, super, sizeof super)
+      || be32 (super) != MAGIC || be32 (super + 12) != fs->block_size) {
+    free (journal);
+    return NULL;
+  }
+  journal->incompat = be32 (super + 4) == 4 ? be32 (super + 40) : 0;
+  journal->first = be32 (super + 20);
+  journal->end = be32 (super + 16);
+  /* Fast commits lie behind the log proper and are not followed. */
+  if (journal->incompat & INCOMPAT_FAST_COMMIT) {
+    uint32_t fast = be32 (super + 84) ? be32 (super + 84) : 256;
+    journal->end = fast < journal->end ? journal->end - fast : 0;
+  }
+  *failed = (journal->incompat & (INCOMPAT_FAST_COMMIT | INCOMPAT_ASYNC_COMMIT)) != 0;
+  uint32_t start = be32 (super + 28);
+  if (start == 0 || journal->first == 0 || start < journal->first || start >= journal->end) {
+    *failed = *failed || start != 0;
+    ext_journal_free (journal);
+    return NULL;
+  }
+  walk (journal, fs, start, be32 (super + 24));
+  return journal;
+}
+
+void
+ext_journal_free (struct ext_journal *journal)
+{
+  if (journal == NULL)
+    return;
+  free (journal->slots);
+  free (journal);
+}
+
+bool
+ext_journal_block (struct ext_journal *journal, struct ext *fs, uint64_t block, void *data)
+{
+  if (journal->n_slots == 0 || block == 0)
+    return false;
+  const struct entry *entry = find (journal->slots, journal->n_slots, block);
+  if (entry->block != block || entry->log == 0 || !read_log (journal, fs, entry->log, data, fs->block_size))
+    return false;
+  if (entry->escaped)
+    memcpy (data, (const uint8_t[]){ 0xc0, 0x3b, 0x39, 0x98 }, 4);
+  return true;
+}

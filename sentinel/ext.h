@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * ext.h: an ext2/3/4 filesystem read as it would be after replaying its journal, without replaying it.
+ *
+ * The counters in the superblock are written at unmount, group descriptors some 30 s late; the journal has
+ * them within its commit interval.  Format: Documentation/filesystems/ext4/ of the kernel.
+ */
+#pragma once
+
+#include "view.h"
+
+#define EXT_BLOCK_MAX 65536u
+
+struct ext_journal;
+
+struct ext {
+  const struct view *view;
+  uint8_t super[1024];
+  uint64_t blocks;
+  uint32_t block_size, cluster_blocks, first_block, group_blocks, group_inodes, groups, descriptor_size,
+      inode_size, inodes;
+  uint32_t compat, incompat, ro_compat;
+  uint32_t first_meta_group;
+  bool approximate;            /* the journal could not be read, or may hold more than was */
+  struct ext_journal *journal; /* NULL: nothing in it */
+  uint8_t *descriptors;        /* all of them */
+};
+
+enum ext_found { EXT_NONE, EXT_DAMAGED, EXT_FOUND };
+
+/* Looks for a superblock; EXT_FOUND: fs is to be closed.  The view must outlive fs. */
+enum ext_found ext_open (struct ext *fs, const struct view *view);
+void ext_close (struct ext *fs);
+/* A block as it is after replay. */
+bool ext_read_block (struct ext *fs, uint64_t block, void *data);
+uint64_t ext_group_start (const struct ext *fs, uint32_t group);
+bool ext_group_has_super (const struct ext *fs, uint32_t group);
+
+struct ext_group {
+  uint64_t block_bitmap, inode_bitmap, inode_table;
+  uint32_t free_clusters, free_inodes, used_dirs, unused_inodes; /* at the table's end */
+  uint16_t flags;                                                /* EXT_GROUP_… */
+};
+#define EXT_GROUP_INODE_UNINIT 1u
+#define EXT_GROUP_BLOCK_UNINIT 2u
+void ext_group (const struct ext *fs, uint32_t group, struct ext_group *is);
+
+/* --- ext-journal.c --- */
+/* Walks the journal (inode 8); NULL without *failed: it is clean, or there is none. */
+struct ext_journal *ext_journal_read (struct ext *fs, bool *failed);
+void ext_journal_free (struct ext_journal *journal); /* NULL is fine */
+/* True: the block's newest committed content is in the journal, and was read. */
+bool ext_journal_block (struct ext_journal *journal, struct ext *fs, uint64_t block, void *data);
+
+/* --- ext-inode.c --- */
+/* Where block `logical` of the file whose i_block[] this is lies; 0: nowhere. */
+uint64_t ext_map_block (struct ext *fs, const uint8_t i_block[60], uint32_t logical);

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* FAT12/16/32 and exFAT boot sectors.  Formats: Microsoft's "FAT32 File System Specification" 1.03 and
+ * "exFAT file system specification". */
+#include "bytes.h"
+#include "probe.h"
+
+static bool
+is_power_of_two (uint32_t n)
+{
+  return n != 0 && (n & (n - 1)) == 0;
+}
+
+static void
+count_fat32 (const struct view *view, const uint8_t *boot, struct guardd_structure *fat)
+{
+  uint32_t sector = le16 (boot + 11), cluster = sector * boot[13];
+  uint64_t info_at = (uint64_t)le16 (boot + 48) * sector;
+  uint8_t info[512];
+  if (!view_read (view, info_at, info, sizeof info) || le32 (info) != 0x41615252)
+    return;
+  uint64_t clusters = fat->total_bytes / cluster;
+  uint32_t free = le32 (info + 488);
+  if (free > clusters) /* 0xffffffff: not known */
+    return;
+  fat->used_bytes = (clusters - free) * cluster;
+  fat->flags |= GUARDD_STRUCTURE_COUNTED | GUARDD_STRUCTURE_LAGGING;
+}
+
+bool
+probe_fat (struct probe *probe, const struct view *view, const char *path)
+{
+  uint8_t boot[512];
+  if (!view_read (view, 0, boot, sizeof boot) || boot[510] != 0x55 || boot[511] != 0xaa)
+    return false;
+  bool is_32 = memcmp (boot + 82, "FAT32   ", 8) == 0;
+  if (!is_32 && memcmp (boot + 54, "FAT", 3) != 0)
+    return false;
+  uint32_t sector = le16 (boot + 11);
+  if (!is_power_of_two (sector) || sector < 512 || sector > 4096 || !is_power_of_two (boot[13]))
+    return false;
+  struct guardd_structure *fat = probe_add (probe, GUARDD_STRUCTURE_FAT, view, path);
+  if (fat == NULL)
+    return true;
+  memcpy (fat->uuid, boot + (is_32 ? 67 : 39), 4);
+  uint64_t sectors = le16 (boot + 19) ? le16 (boot + 19) : le32 (boot + 32);
+  fat->total_bytes = sectors * sector;
+  if (is_32)
+    count_fat32 (view, boot, fat);
+  return true;
+}
+
+bool
+probe_exfat (struct probe *probe, const struct view *view, const char *path)
+{
+  uint8_t boot[512];
+  if (!view_read (view, 0, boot, sizeof boot) || memcmp (boot + 3, "EXFAT   ", 8))
+    return false;
+  struct guardd_structure *exfat = probe_add (probe, GUARDD_STRUCTURE_EXFAT, view, path);
+  if (exfat == NULL)
+    return true;
+  memcpy (exfat->uuid, boot + 100, 4);
+  uint8_t shift = boot[108], percent = boot[112];
+  if (shift < 9 || shift > 12) {
+    exfat->flags |= GUARDD_STRUCTURE_DAMAGED;
+    return true;
+  }
+  exfat->total_bytes = le64 (boot + 72) << shift;
+  if (percent <= 100 && exfat->total_bytes <= view->length) {
+    exfat->used_bytes = exfat->total_bytes / 100 * percent;
+    exfat->flags |= GUARDD_STRUCTURE_COUNTED | GUARDD_STRUCTURE_LAGGING;
+  }
+  return true;
+}

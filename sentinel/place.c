@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "place.h"
+
+#include "bytes.h"
+#include "ext-place.h"
+
+#define PIECE 4096u
+
+struct maps {
+  const struct guardd_observation *seen;
+  const struct probe_views *views;
+  struct view_source *before;
+  uint32_t open; /* whose maps are open; GUARDD_STRUCTURES_MAX: nobody's */
+  bool readable;
+  struct view view_before;
+  struct ext_place ext;
+};
+
+/* The innermost structure that holds a byte of the disk; *inside: where in it. */
+static uint32_t
+find_structure (const struct maps *maps, uint64_t offset, uint64_t *inside)
+{
+  for (uint32_t i = maps->seen->n_structures; i-- > 0;) {
+    const struct view *view = &maps->views->of[i];
+    for (uint32_t n = 0; n < view->n_extents; n++) {
+      const struct view_extent *extent = &view->extents[n];
+      if (offset >= extent->offset && offset - extent->offset < extent->length) {
+        *inside = extent->start + (offset - extent->offset);
+        return i;
+      }
+    }
+  }
+  return GUARDD_STRUCTURES_MAX;
+}
+
+static void
+close_maps (struct maps *maps)
+{
+  if (maps->open != GUARDD_STRUCTURES_MAX && maps->readable)
+    ext_place_close (&maps->ext);
+  maps->open = GUARDD_STRUCTURES_MAX;
+}
+
+static void
+open_maps (struct maps *maps, uint32_t structure)
+{
+  close_maps (maps);
+  maps->open = structure;
+  maps->view_before = maps->views->of[structure];
+  maps->view_before.source = maps->before;
+  maps->readable = maps->seen->structures[structure].kind == GUARDD_STRUCTURE_EXT && maps->before->size > 0
+                   && ext_place_open (&maps->ext, &maps->views->of[structure], &maps->view_before);
+}
+
+static enum guardd_change_place
+place_of (struct maps *maps, uint64_t offset)
+{
+  uint64_t inside;
+  uint32_t structure = find_structure (maps, offset, &inside);
+  if (structure == GUARDD_STRUCTURES_MAX)
+    return GUARDD_PLACE_UNKNOWN;
+  if (structure != maps->open)
+    open_maps (maps, structure);
+  return maps->readable ? ext_place_of (&maps->ext, inside) : GUARDD_PLACE_UNKNOWN;
+}
+
+void
+place_runs (struct guardd_observation *seen, const struct probe_views *views, struct view_source *before,
+            const struct wire_run *runs, uint32_t n_runs)
+{
+  struct maps *maps = calloc (1, sizeof *maps);
+  if (maps == NULL)
+    return;
+  *maps = (struct maps){ .seen = seen, .views = views, .before = before, .open = GUARDD_STRUCTURES_MAX };
+  for (uint32_t i = 0; i < n_runs; i++) {
+    if (runs[i].kind >= GUARDD_CHANGE_CLASSES)
+      continue;
+    for (uint64_t at = 0; at < runs[i].length; at += PIECE)
+      seen->changed[runs[i].kind][place_of (maps, runs[i].offset + at)] += PIECE;
+  }
+  close_maps (maps);
+  free (maps);
+}

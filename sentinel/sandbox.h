@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* sandbox.h: what a sentinel gives up before it reads the first byte of a guest. */
+#pragma once
+
+#include <stdbool.h>
+
+/* Closes all descriptors but `keep` and standard error; no privileges, no files, no network, no new
+ * processes; memory and processor time are limited; every system call but reading, writing, memory and exit
+ * kills. False with a message on standard error. */
+bool sandbox_enter (int keep);

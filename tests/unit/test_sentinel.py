@@ -1,0 +1,266 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the sentinel's readers see on disks that the real tools made."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from suite import equal, main
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+LOOK = (ROOT / os.environ.get("BUILD", "build")).resolve() / "tests" / "lib" / "look"
+MIB = 1 << 20
+
+
+def run(*argv, **more):
+    done = subprocess.run([str(arg) for arg in argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env={**os.environ, "LC_ALL": "C"}, **more)
+    assert done.returncode == 0, f"{argv}: {done.stdout}"
+    return done.stdout
+
+
+def look(*images):
+    return json.loads(run(LOOK, *images))
+
+
+def structures(image):
+    return {(item["path"], item["kind"]): item for item in look(image)["structures"]}
+
+
+@contextlib.contextmanager
+def image(size, *made_by):
+    with tempfile.TemporaryDirectory(prefix="guardd-image-", dir="/var/tmp") as folder:
+        path = pathlib.Path(folder, "disk")
+        with open(path, "wb") as file:
+            file.truncate(size)
+        if made_by:
+            run(*made_by, path)
+        yield path
+
+
+def wipe(path, offset, length):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(bytes(length))
+
+
+def mounted(path, script):
+    """Runs a script in the mounted image ($M), in a mount namespace of its own; $COPY copies the image as it is."""
+    folder = path.parent / "mount"
+    folder.mkdir(exist_ok=True)
+    set_up = f'set -e; M={folder}; COPY="cp --sparse=always {path}"; mount -o loop {path} $M; cd $M; '
+    run("unshare", "-m", "--propagation", "private", "sh", "-c", set_up + script + "; cd /; umount $M")
+
+
+def test_ext4_counts_what_its_own_tools_count(_):
+    for options in ([], ["-b", "1024"], ["-O", "^64bit"], ["-O", "meta_bg,^resize_inode"], ["-O", "bigalloc"],
+                    ["-t", "ext3"], ["-t", "ext2"], ["-O", "sparse_super2"]):
+        with image(600 * MIB, "mkfs.ext4", "-q", "-d", ROOT / "docs", *options) as disk:
+            ext = structures(disk)["", "ext"]
+            told = dict(line.split(":", 1) for line in run("dumpe2fs", "-h", disk).splitlines() if ":" in line)
+            told = {key: value.strip() for key, value in told.items()}
+            equal(ext["used_inodes"], int(told["Inode count"]) - int(told["Free inodes"]))
+            free = int(told["Free blocks"]) * int(told["Block size"])
+            equal(ext["used_bytes"], int(told["Block count"]) * int(told["Block size"]) - free)
+            equal(ext["uuid"], told["Filesystem UUID"].replace("-", ""))
+            equal([flag for flag in ext["flags"] if flag != "counted"], [])
+
+
+def test_ext4_deletion_shows_in_the_journal_before_it_is_in_place(_):
+    with image(256 * MIB, "mkfs.ext4", "-q") as disk:
+        before, after = disk.parent / "before", disk.parent / "after"
+        mounted(disk, "mkdir d; for i in $(seq 3000); do echo $i >d/$i; done; sync; "
+                      f"$COPY {before}; rm -rf d; touch now; sync now; $COPY {after}")
+        used = [structures(path)["", "ext"] for path in (before, after)]
+        assert used[0]["used_inodes"] > 3000, used
+        assert used[1]["used_inodes"] < 20, used
+        equal(used[1]["used_dirs"], 2)
+        equal(used[1]["flags"], ["counted"])
+
+
+def test_ext4_zeroed_blocks_are_told_apart_by_the_bitmap(_):
+    with image(256 * MIB, "mkfs.ext4", "-q") as disk:
+        mounted(disk, "dd if=/dev/urandom of=a bs=1M count=16 2>/dev/null; cp a b")
+        before, trimmed, wiped = (disk.parent / name for name in ("before", "trimmed", "wiped"))
+        run("cp", disk, before)
+        mounted(disk, "rm a; sync; fstrim .")
+        run("cp", disk, trimmed)
+        _, free, kept, _ = look(trimmed, before)["to_zero"]
+        assert free >= 15 * MIB and kept < MIB, (free, kept)
+        run("cp", before, wiped)
+        where = run("debugfs", "-R", "blocks /b", wiped).split()
+        wipe(wiped, int(where[-16 * 256]) * 4096, 8 * MIB)
+        _, free, kept, metadata = look(wiped, before)["to_zero"]
+        assert kept >= 7 * MIB and metadata == 0, (free, kept, metadata)
+        wipe(wiped, 4096, 4096)
+        assert look(wiped, before)["to_zero"][3] > 0, "the descriptors were zeroed"
+
+
+def test_a_format_over_a_filesystem_shows_as_another_one(_):
+    with image(512 * MIB, "mkfs.ext4", "-q", "-d", ROOT / "docs") as disk:
+        first = structures(disk)["", "ext"]
+        run("mkfs.ext4", "-q", "-F", "-E", "nodiscard", "-U", str(uuid.UUID(first["uuid"])), disk)
+        second = structures(disk)["", "ext"]
+        equal(second["uuid"], first["uuid"])
+        equal(second["used_inodes"], 11)
+        assert second["made"] >= first["made"]
+        run("mkfs.xfs", "-q", "-f", "-K", disk)
+        equal([kind for _, kind in structures(disk)], ["xfs"])
+
+
+def test_ext4_backup_of_another_filesystem_is_seen(_):
+    with image(512 * MIB, "mkfs.ext4", "-q") as disk:
+        wipe(disk, 128 * MIB, 4096)
+        equal(structures(disk)["", "ext"]["flags"], ["counted", "backup-bad"])
+
+
+def test_xfs_counts_inodes_of_all_groups(_):
+    with image(512 * MIB, "mkfs.xfs", "-q") as disk:
+        empty = structures(disk)["", "xfs"]
+        mounted(disk, "for i in $(seq 500); do mkdir d$i; echo $i >d$i/f; done")
+        full = structures(disk)["", "xfs"]
+        equal(full["used_inodes"] - empty["used_inodes"], 1000)
+        assert full["used_bytes"] > empty["used_bytes"]
+        equal(full["uuid"], run("blkid", "-p", "-o", "value", "-s", "UUID", disk).strip().replace("-", ""))
+
+
+def test_btrfs_counts_bytes(_):
+    with image(256 * MIB, "mkfs.btrfs", "-q") as disk:
+        empty = structures(disk)["", "btrfs"]
+        mounted(disk, "dd if=/dev/urandom of=a bs=1M count=20 2>/dev/null")
+        full = structures(disk)["", "btrfs"]
+        assert full["used_bytes"] - empty["used_bytes"] > 20 * MIB, (empty, full)
+        assert full["generation"] > empty["generation"]
+        wipe(disk, 64 * MIB, 4096)
+        assert "backup-bad" in structures(disk)["", "btrfs"]["flags"]
+
+
+def test_ntfs_counts_records_and_clusters(_):
+    with image(256 * MIB, "mkntfs", "-q", "-F") as disk:
+        empty = structures(disk)["", "ntfs"]
+        with open(disk.parent / "file", "wb") as file:
+            file.write(b"x" * 10 * MIB)
+        run("ntfscp", disk, disk.parent / "file", "file")
+        full = structures(disk)["", "ntfs"]
+        equal(full["used_inodes"] - empty["used_inodes"], 1)
+        assert full["used_bytes"] - empty["used_bytes"] >= 10 * MIB, (empty, full)
+        equal(full["flags"], ["counted", "lagging"])
+        with open(disk, "rb") as file:
+            boot = file.read(512)
+        mft = int.from_bytes(boot[0x30:0x38], "little") * boot[0x0d] * 512
+        wipe(disk, mft, 4096)
+        assert "damaged" in structures(disk)["", "ntfs"]["flags"]
+
+
+def test_fat_exfat_and_swap_are_known(_):
+    for kind, tool in (("fat", ["mkfs.vfat", "-F", "32"]), ("fat", ["mkfs.vfat", "-F", "16"]),
+                       ("exfat", ["mkfs.exfat"]), ("swap", ["mkswap"])):
+        with image(128 * MIB, *tool) as disk:
+            (_, found), = structures(disk)
+            equal(found, kind)
+
+
+def test_gpt_is_read_from_either_copy(_):
+    with image(256 * MIB) as disk:
+        run("sgdisk", "-n", "1:2048:+64M", "-n", "2:0:0", disk)
+        loop = disk.parent / "part"
+        run("cp", disk, loop)
+        both = structures(disk)
+        equal(both["", "gpt"]["flags"], [])
+        equal([path for path, kind in both if kind == "partition"], ["p1", "p2"])
+        equal(both["p1", "partition"]["length"], 64 * MIB)
+        wipe(disk, 0, MIB)
+        seen = structures(disk)
+        equal(seen["", "gpt"]["flags"], ["primary-bad"])
+        equal(seen["p1", "partition"]["uuid"], both["p1", "partition"]["uuid"])
+        run("cp", loop, disk)
+        wipe(disk, 256 * MIB - 512, 512)
+        equal(structures(disk)["", "gpt"]["flags"], ["backup-bad"])
+        wipe(disk, 0, MIB)
+        equal(structures(disk), {})
+
+
+def test_mbr_partitions_and_what_is_in_them(_):
+    with image(256 * MIB) as disk:
+        table = "1: start=2048,size=100M\n2: size=120M,type=E\n5: size=40M\n6: size=20M\n"
+        run("sfdisk", "-q", disk, input=table)
+        run("mkfs.ext4", "-q", "-E", f"offset={MIB}", disk, "100M")
+        seen = structures(disk)
+        assert ("p1", "ext") in seen and ("p5", "partition") in seen and ("p6", "partition") in seen, seen
+        equal(seen["p1", "ext"]["offset"], MIB)
+
+
+def test_lvm_volumes_are_followed(_):
+    with image(256 * MIB) as disk:
+        volume = disk.parent / "lv"
+        loop = run("losetup", "-f", "--show", disk).strip()
+        options = ["--driverloaded", "n", "--config", f'devices {{ filter=["a|^{loop}$|","r|.*|"] use_devicesfile=0 }}']
+        try:
+            run("pvcreate", *options, "-qq", loop)
+            run("vgcreate", *options, "-qq", "v", loop)
+            for name, size in (("a", "40m"), ("b.x-y+z", "20m"), ("a", "+12m")):
+                tool = ["lvextend", "-L", size, f"v/{name}"] if "+" == size[0] else ["lvcreate", "-an", "-Zn", "-L", size, "-n", name, "v"]
+                run(tool[0], *options, "-qq", *tool[1:])
+        finally:
+            run("losetup", "-d", loop)
+        seen = structures(disk)
+        equal([path for path, kind in seen if kind == "lv"], ["a", "b.x-y+z"])
+        equal(seen["a", "lv"]["length"], 52 * MIB)
+        start = seen["a", "lv"]["offset"]
+        with open(volume, "wb") as file:
+            file.truncate(40 * MIB)
+        run("mkfs.ext4", "-q", volume)
+        with open(volume, "rb") as source, open(disk, "r+b") as file:
+            file.seek(start)
+            shutil.copyfileobj(source, file)
+        seen = structures(disk)
+        equal(seen["a", "ext"]["total_bytes"], 40 * MIB)
+        wipe(disk, 4096, 64 * 1024)
+        equal(list(structures(disk)), [("", "pv")])
+        wipe(disk, 0, 4096)
+        assert ("", "pv") not in structures(disk)
+
+
+def encrypt(disk, kind):
+    run("cryptsetup", "luksFormat", "-q", "--type", kind, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
+        disk, "-", input="secret")
+
+
+def test_luks_keys_that_are_erased_show(_):
+    for kind in ("luks1", "luks2"):
+        with image(64 * MIB) as disk:
+            encrypt(disk, kind)
+            first = structures(disk)["", "luks"]
+            equal(first["flags"], ["opaque"])
+            equal(first["uuid"], run("cryptsetup", "luksUUID", disk).strip().replace("-", ""))
+            run("cryptsetup", "luksChangeKey", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000",
+                disk, input="secret\nother\n")
+            second = structures(disk)["", "luks"]
+            assert second["generation"] != first["generation"] and second["digest"] != first["digest"]
+            run("cryptsetup", "erase", "-q", disk)
+            assert "keys-gone" in structures(disk)["", "luks"]["flags"]
+
+
+def test_luks2_is_found_by_its_second_header(_):
+    with image(64 * MIB) as disk:
+        encrypt(disk, "luks2")
+        wipe(disk, 0, 4096)
+        equal(structures(disk)["", "luks"]["flags"], ["primary-bad", "opaque"])
+
+
+def test_random_bytes_are_unknown_and_zeros_nothing(_):
+    with image(16 * MIB) as disk:
+        equal(structures(disk), {})
+        with open(disk, "r+b") as file:
+            file.write(os.urandom(8 * MIB))
+        equal(list(structures(disk)), [("", "unknown")])
+
+
+main(bed=False)
