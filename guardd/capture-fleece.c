@@ -16,9 +16,14 @@ add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **erro
   bool on_disk = disk->full_reason && config->scratch_dir;
   guint64 limit = (on_disk ? config->scratch_disk : config->scratch_memory) / plan->disks->len;
 
-  disk->scratch = scratch_new (on_disk ? config->scratch_dir : NULL, disk->size, limit, error);
-  if (!disk->scratch || !qmp_add_fd (client, scratch_fd (disk->scratch), plan->prefix, &disk->fdset, error)
-      || !qmp_blockdev_add_scratch (client, disk->name, disk->fdset, disk->node, error))
+  if (!on_disk)
+    disk->scratch = capture_spares_take (plan->request->spares, disk->size, limit, &disk->fdset);
+  if (!disk->scratch) {
+    disk->scratch = scratch_new (on_disk ? config->scratch_dir : NULL, disk->size, limit, error);
+    if (!disk->scratch || !qmp_add_fd (client, scratch_fd (disk->scratch), plan->prefix, &disk->fdset, error))
+      return false;
+  }
+  if (!qmp_blockdev_add_scratch (client, disk->name, disk->fdset, disk->node, error))
     return false;
   disk->in_nodes = true;
   disk->in_bitmaps = qmp_bitmap_add (client, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, error);
@@ -191,8 +196,22 @@ delete_scratch (PlanDisk *disk, QmpClient *client, GError **error)
          && qmp_blockdev_del (client, disk->name, error);
 }
 
+static bool
+end_fdset (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **error)
+{
+  const CaptureRequest *request = plan->request;
+  /* QEMU drops a set by itself once its last user closes it and its descriptors are removed; not yet while
+   * it is paused. */
+  if (request->spares && request->domain->state == DOMAIN_STATE_PAUSED)
+    capture_spares_put (request->spares, g_steal_pointer (&disk->scratch), disk->fdset);
+  else if (!qmp_remove_fd (client, disk->fdset, error))
+    return false;
+  disk->fdset = -1;
+  return true;
+}
+
 static void
-end_scratch (PlanDisk *disk, QmpClient *client, GError **first)
+end_scratch (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **first)
 {
   GError *error = NULL;
 
@@ -200,9 +219,8 @@ end_scratch (PlanDisk *disk, QmpClient *client, GError **first)
     disk->in_nodes = disk->in_jobs = false;
   note (first, error);
   error = NULL;
-  /* QEMU drops a set by itself once its last user closes it and its descriptors are removed */
-  if (disk->fdset >= 0 && !disk->in_nodes && qmp_remove_fd (client, disk->fdset, &error))
-    disk->fdset = -1;
+  if (disk->fdset >= 0 && !disk->in_nodes)
+    end_fdset (plan, disk, client, &error);
   note (first, error);
 }
 
@@ -215,7 +233,7 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
   for (guint i = 0; i < plan->disks->len; i++)
     end_job (g_ptr_array_index (plan->disks, i), client, &first);
   for (guint i = 0; i < plan->disks->len; i++)
-    end_scratch (g_ptr_array_index (plan->disks, i), client, &first);
+    end_scratch (plan, g_ptr_array_index (plan->disks, i), client, &first);
   if (!first)
     return true;
   g_propagate_error (error, g_steal_pointer (&first));

@@ -213,9 +213,7 @@ run (Capture *capture, GError **error)
   return false;
 }
 
-/* A paused guest writes nothing, and while it is paused QEMU keeps every descriptor set that it was told to
- * drop (monitor_fdset_cleanup() waits for a running guest): so it is not captured again and again for
- * nothing. */
+/* A paused guest writes nothing: it is not captured again and again for nothing. */
 static bool
 is_idle (const CapturePlan *plan)
 {
@@ -230,6 +228,18 @@ is_idle (const CapturePlan *plan)
   return plan->latest->manifest->disks->len == plan->disks->len;
 }
 
+/* QEMU is asked: what libvirt last said may be older than the guest's resumption. */
+static bool
+drop_spares (QmpClient *client, const CaptureRequest *request, GError **error)
+{
+  QmpStatus status;
+  if (!capture_spares_any (request->spares))
+    return true;
+  if (!qmp_query_status (client, &status, error))
+    return false;
+  return status != QMP_STATUS_RUNNING || capture_spares_drop (request->spares, client, error);
+}
+
 Snapshot *
 capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GError **error)
 {
@@ -237,6 +247,8 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
   g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, disks, error) : NULL;
   if (plan == NULL || is_idle (plan))
+    return NULL;
+  if (!drop_spares (client, request, error))
     return NULL;
   capture.plan = plan;
   bool sealed = run (&capture, error);

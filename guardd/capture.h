@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "capture-spare.h"
 #include "config.h"
 #include "domain.h"
 #include "pool.h"
@@ -31,6 +32,7 @@ typedef struct {
   const char *origin;      /* "schedule", "manual", "shutdown", "evidence" */
   const char *description; /* NULL: none */
   bool evidence;
+  CaptureSpares *spares;     /* the session's; NULL: there are none */
   GCancellable *cancellable; /* may be NULL */
 } CaptureRequest;
 

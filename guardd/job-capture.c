@@ -25,19 +25,23 @@ data_free (gpointer data)
 }
 
 static Snapshot *
-capture_active (Job *job, const CaptureRequest *request, GError **error)
+capture_active (Job *job, CaptureRequest *request, GError **error)
 {
   Session *session = job->guest->session;
   QmpClient *client = session_client (session, job->pool, error);
   if (client == NULL)
     return NULL;
   bool left = false;
-  Snapshot *snapshot = capture_qmp (client, request, &left, error);
+  g_autoptr (GError) failure = NULL;
+  request->spares = session_spares (session);
+  Snapshot *snapshot = capture_qmp (client, request, &left, &failure);
   /* A guest that somebody paused stays paused. */
-  if (snapshot == NULL && job->domain->state == DOMAIN_STATE_RUNNING)
+  if (failure && job->domain->state == DOMAIN_STATE_RUNNING)
     session_resume (session, job->domain->name);
-  else if (snapshot == NULL || left)
+  else if (failure || left)
     session_reset (session); /* the next to use it sweeps */
+  if (failure)
+    g_propagate_error (error, g_steal_pointer (&failure));
   return snapshot;
 }
 

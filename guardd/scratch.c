@@ -18,6 +18,7 @@
 struct Scratch {
   int fd;
   guint64 limit;
+  bool in_memory;
 };
 
 guint
@@ -103,7 +104,18 @@ scratch_new (const char *directory, guint64 size, guint64 limit, GError **error)
   scratch = g_new0 (Scratch, 1);
   scratch->fd = fd;
   scratch->limit = limit;
+  scratch->in_memory = directory == NULL;
   return scratch;
+}
+
+bool
+scratch_reset (Scratch *scratch, guint64 size, guint64 limit)
+{
+  guint64 rounded = (size + 511) & ~G_GUINT64_CONSTANT (511);
+  if (!scratch->in_memory || ftruncate (scratch->fd, 0) < 0)
+    return false;
+  scratch->limit = limit;
+  return size == 0 || write_empty_qcow2 (scratch->fd, rounded);
 }
 
 void

@@ -16,6 +16,8 @@ typedef struct Scratch Scratch;
 /* directory NULL: in memory (memfd), else O_TMPFILE there.  size: the disk's, bytes.  limit: bytes it may
  * take up before scratch_check() fails; well below what would hurt the host. */
 Scratch *scratch_new (const char *directory, guint64 size, guint64 limit, GError **error);
+/* One in memory becomes as new; false: it cannot.  size 0: it only gives its memory back. */
+bool scratch_reset (Scratch *scratch, guint64 size, guint64 limit);
 void scratch_free (Scratch *scratch);    /* NULL is fine */
 int scratch_fd (const Scratch *scratch); /* stays the scratch's */
 /* False once more than the limit is taken up: end the capture before the guest can feel it. */

@@ -8,8 +8,9 @@
 struct Session {
   Roster *roster;
   char *uuid;
-  QmpClient *client; /* NULL: to be made */
-  GHashTable *swept; /* pool ids */
+  QmpClient *client;     /* NULL: to be made */
+  GHashTable *swept;     /* pool ids */
+  CaptureSpares *spares; /* NULL: none yet */
 };
 
 Session *
@@ -37,6 +38,7 @@ void
 session_reset (Session *session)
 {
   g_clear_pointer (&session->client, qmp_client_free);
+  g_clear_pointer (&session->spares, capture_spares_free);
   g_hash_table_remove_all (session->swept);
 }
 
@@ -66,6 +68,14 @@ session_client (Session *session, Pool *pool, GError **error)
   }
   g_hash_table_add (session->swept, g_strdup (pool_id (pool)));
   return session->client;
+}
+
+CaptureSpares *
+session_spares (Session *session)
+{
+  if (session->spares == NULL)
+    session->spares = capture_spares_new ();
+  return session->spares;
 }
 
 void

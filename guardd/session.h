@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "capture-spare.h"
 #include "pool.h"
 #include "qmp/qmp-client.h"
 #include "roster.h"
@@ -17,6 +18,8 @@ void session_free (Session *session); /* NULL is fine */
 
 /* A client on which capture_qmp() may run: swept for this pool.  Borrowed. */
 QmpClient *session_client (Session *session, Pool *pool, GError **error);
+/* Belong to that client; borrowed. */
+CaptureSpares *session_spares (Session *session);
 /* The next session_client() starts afresh: QEMU was replaced, or a call went wrong. */
 void session_reset (Session *session);
 /* After a failed capture of a guest that ran before: if it is stopped by an I/O error, lets it go on. */

@@ -91,6 +91,18 @@ def test_nothing_of_a_capture_is_left_in_qemu_or_on_disk(bed):
     equal(guest.state(), "paused")
 
 
+def test_a_paused_guest_that_changes_keeps_one_descriptor_set(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    manual(bed)
+    for i in range(5):
+        guest.write("vda", f"{i}M", "64k", i)
+        bed.sh("snapshot-create", "web01")
+    ours = [s for s in guest.qmp("query-fdsets") if OURS in str(s["fds"])]
+    equal(len(ours), 1)
+    bed.virsh("resume", "web01")
+    until(lambda: bed.sh("snapshot-create", "web01") and leftovers(guest)[1] == [], 10, "a running QEMU dropped it")
+
+
 def test_no_qemu_opens_a_file_of_the_pool(bed):
     guest = bed.paused_guest("web01", [Disk("256M", "raw")])
     manual(bed)

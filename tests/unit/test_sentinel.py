@@ -86,7 +86,7 @@ def test_ext4_deletion_shows_in_the_journal_before_it_is_in_place(_):
 
 
 def test_ext4_zeroed_blocks_are_told_apart_by_the_bitmap(_):
-    with image(256 * MIB, "mkfs.ext4", "-q") as disk:
+    with image(256 * MIB, "mkfs.ext4", "-q", "-b", "4096") as disk:
         mounted(disk, "dd if=/dev/urandom of=a bs=1M count=16 2>/dev/null; cp a b")
         before, trimmed, wiped = (disk.parent / name for name in ("before", "trimmed", "wiped"))
         run("cp", disk, before)
