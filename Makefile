@@ -17,12 +17,13 @@ endif
 
 PKGS      := glib-2.0 gio-2.0 gio-unix-2.0 json-c libvirt libvirt-qemu libnbd sqlite3 libcrypto libxml-2.0
 PKGCFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKGLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+PKGLIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
         -Wno-unused-parameter -Wno-missing-field-initializers
 HARD := -fstack-protector-strong -fPIC -D_FORTIFY_SOURCE=2 -fvisibility=hidden
 CPPFLAGS += -D_GNU_SOURCE -DGUARDD_VERSION='"$(VERSION)"' -DGUARDD_PLUGIN_DIR='"$(PREFIX)/lib/guardd/plugins"' \
+            -DGUARDD_LIBEXEC_DIR='"$(PREFIX)/lib/guardd"' \
             -DG_LOG_USE_STRUCTURED -Iinclude -I. -isystem /usr/include $(PKGCFLAGS)
 CFLAGS  ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARD) $(SANITIZE)
@@ -39,7 +40,11 @@ GUARDD_O  := $(filter-out $(BUILD)/obj/guardd/main.o,$(call objects,guardd))
 GUARDSH_O := $(call objects,guardsh)
 SENTINEL_O := $(filter-out $(BUILD)/obj/sentinel/main.o $(BUILD)/obj/sentinel/sandbox.o,$(call objects,sentinel))
 STORAGE   := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/storage/*/plugin.c))))
-PLUGINS   := $(patsubst %,$(BUILD)/plugins/storage-%.so,$(STORAGE))
+DETECTORS := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/detector/*/plugin.c))))
+ALERTS    := $(notdir $(patsubst %/,%,$(dir $(wildcard plugins/alert/*/plugin.c))))
+PLUGINS   := $(patsubst %,$(BUILD)/plugins/storage-%.so,$(STORAGE)) \
+             $(patsubst %,$(BUILD)/plugins/detector-%.so,$(DETECTORS)) \
+             $(patsubst %,$(BUILD)/plugins/alert-%.so,$(ALERTS))
 UNIT      := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test-*.c))
 HELPERS   := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,$(wildcard tests/lib/*.c))
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
@@ -102,6 +107,23 @@ $(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/p
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) $$(PKGLIBS)
 endef
 $(foreach p,$(STORAGE),$(eval $(call storage_plugin,$(p))))
+
+define detector_plugin
+$(BUILD)/plugins/detector-$(1).so: $(call objects,plugins/detector/$(1)) $(BUILD)/obj/plugins/detector/say.o plugins/plugin.map
+	@mkdir -p $$(@D)
+	$(say) LD $$@
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^)
+endef
+$(foreach p,$(DETECTORS),$(eval $(call detector_plugin,$(p))))
+
+ALERT_LIBS := $(shell pkg-config --libs libcurl libcrypto json-c 2>/dev/null)
+define alert_plugin
+$(BUILD)/plugins/alert-$(1).so: $(call objects,plugins/alert/$(1)) plugins/plugin.map
+	@mkdir -p $$(@D)
+	$(say) LD $$@
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) $$(ALERT_LIBS)
+endef
+$(foreach p,$(ALERTS),$(eval $(call alert_plugin,$(p))))
 
 $(BUILD)/tests/%: tests/%.c $(LIBS) $(BUILD)/libsentinel.a
 	@mkdir -p $(@D)

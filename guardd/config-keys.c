@@ -96,16 +96,26 @@ key_set_retention (const ConfigKey *key, void *section, const char *value, GErro
   return true;
 }
 
+/* An enum whose values are the words of key->accepted, in their order. */
 static bool
-key_set_engine (const ConfigKey *key, void *section, const char *value, GError **error)
+key_set_choice (const ConfigKey *key, void *section, const char *value, GError **error)
 {
-  static const char *const engines[] = { [ENGINE_AUTO] = "auto", [ENGINE_QMP] = "qmp" };
-  for (guint i = 0; i < G_N_ELEMENTS (engines); i++)
-    if (strcmp (value, engines[i]) == 0) {
-      MEMBER (EngineChoice, key, section) = (EngineChoice)i;
+  g_auto (GStrv) words = g_strsplit (key->accepted, ", ", -1);
+  for (guint i = 0; words[i]; i++)
+    if (strcmp (value, words[i]) == 0) {
+      MEMBER (int, key, section) = (int)i;
       return true;
     }
   return key_refuse (key, value, error);
+}
+
+/* What a plugin is to make of: handed on as it stands. */
+static bool
+key_set_param (const ConfigKey *key, void *section, const char *value, GError **error)
+{
+  struct guardd_param param = { g_strdup (key->name), g_strdup (value) };
+  g_array_append_val (MEMBER (GArray *, key, section), param);
+  return true;
 }
 
 #define KIB ((guint64)1024)
@@ -121,6 +131,7 @@ static const ConfigKey daemon_keys[] = {
   { "run_dir", key_set_path, offsetof (Config, run_dir), "/run/guardd", PATH_ACCEPTED },
   { "state_dir", key_set_path, offsetof (Config, state_dir), "/var/lib/guardd", PATH_ACCEPTED },
   { "plugin_dir", key_set_path, offsetof (Config, plugin_dir), GUARDD_PLUGIN_DIR, PATH_ACCEPTED },
+  { "libexec_dir", key_set_path, offsetof (Config, libexec_dir), GUARDD_LIBEXEC_DIR, PATH_ACCEPTED },
   { "scratch_dir", key_set_path, offsetof (Config, scratch_dir), NULL, PATH_ACCEPTED },
   { "scratch_memory", key_set_size, offsetof (Config, scratch_memory), "512M",
     "a size of at least 16M, such as 512M", SCRATCH_MIN, SCRATCH_MAX },
@@ -144,7 +155,8 @@ static const ConfigKey policy_keys[] = {
   { "keep", key_set_retention, offsetof (ConfigPolicy, keep), "60x1min 24x1h 14x1d 8x1w",
     "steps of COUNTxPERIOD, such as 60x1min 24x1h" },
   { "pool", key_set_text, offsetof (ConfigPolicy, pool), NULL, "the name of a [pool]" },
-  { "engine", key_set_engine, offsetof (ConfigPolicy, engine), "auto", "auto, qmp" },
+  { "engine", key_set_choice, offsetof (ConfigPolicy, engine), "auto", "auto, qmp" },
+  { "on_critical", key_set_choice, offsetof (ConfigPolicy, on_critical), "alert", "alert, pause, isolate" },
   { NULL },
 };
 
@@ -155,11 +167,27 @@ static const ConfigKey protect_keys[] = {
   { NULL },
 };
 
+#define PARAM(name, accepted)                                                                                \
+  {                                                                                                          \
+    name, key_set_param, offsetof (ConfigAlert, params), NULL, accepted                                      \
+  }
+static const ConfigKey alert_keys[] = {
+  { "type", key_set_text, offsetof (ConfigAlert, type), NULL, "the name of an alert plugin, such as webhook",
+    .required = true },
+  { "level", key_set_choice, offsetof (ConfigAlert, level), "blind", "ok, info, blind, warn, critical" },
+  PARAM ("url", "an http:// or https:// address"),
+  PARAM ("template", "generic, slack, alertmanager"),
+  PARAM ("secret_file", "a file with the key of the signature"),
+  PARAM ("ca_file", "a file of certificates"),
+  PARAM ("command", "a program with an absolute path"),
+  PARAM ("facility", "daemon, user, local0 to local7"),
+  { NULL },
+};
+
 const ConfigSection config_sections[CONFIG_N_KINDS] = {
-  [CONFIG_DAEMON] = { "daemon", NULL, daemon_keys },
-  [CONFIG_POOL] = { "pool", "NAME", pool_keys },
-  [CONFIG_POLICY] = { "policy", "NAME", policy_keys },
-  [CONFIG_PROTECT] = { "protect", "GLOB", protect_keys },
+  [CONFIG_DAEMON] = { "daemon", NULL, daemon_keys },   [CONFIG_POOL] = { "pool", "NAME", pool_keys },
+  [CONFIG_POLICY] = { "policy", "NAME", policy_keys }, [CONFIG_PROTECT] = { "protect", "GLOB", protect_keys },
+  [CONFIG_ALERT] = { "alert", "NAME", alert_keys },
 };
 
 const ConfigKey *

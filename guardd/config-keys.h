@@ -21,7 +21,14 @@ struct ConfigKey {
   bool required;
 };
 
-typedef enum { CONFIG_DAEMON, CONFIG_POOL, CONFIG_POLICY, CONFIG_PROTECT, CONFIG_N_KINDS } ConfigKind;
+typedef enum {
+  CONFIG_DAEMON,
+  CONFIG_POOL,
+  CONFIG_POLICY,
+  CONFIG_PROTECT,
+  CONFIG_ALERT,
+  CONFIG_N_KINDS
+} ConfigKind;
 
 typedef struct {
   const char *kind;      /* "policy" */

@@ -64,6 +64,11 @@ section_target_new (Config *config, ConfigKind kind, const char *name)
     g_ptr_array_add (config->protects, protect);
     return protect;
   }
+  case CONFIG_ALERT: {
+    ConfigAlert *alert = config_alert_new (name);
+    g_ptr_array_add (config->alerts, alert);
+    return alert;
+  }
   case CONFIG_DAEMON:
   case CONFIG_N_KINDS:
     break;
@@ -120,7 +125,7 @@ parser_read_section (ConfigParser *parser, const ConfigScan *scan, GError **erro
   if (kind == CONFIG_N_KINDS)
     return config_parser_fail (parser, line, NULL, NULL, error,
                                "[%s]: unknown section; accepted: [daemon], [pool NAME], [policy NAME], "
-                               "[protect GLOB]",
+                               "[protect GLOB], [alert NAME]",
                                kind_name);
   if (!parser_check_name (parser, kind, name, line, error))
     return false;

@@ -37,6 +37,34 @@ config_protect_free (void *pointer)
   g_free (protect);
 }
 
+static void
+param_clear (gpointer pointer)
+{
+  struct guardd_param *param = pointer;
+  g_free ((char *)param->key);
+  g_free ((char *)param->value);
+}
+
+ConfigAlert *
+config_alert_new (const char *name)
+{
+  ConfigAlert *alert = g_new0 (ConfigAlert, 1);
+  alert->name = g_strdup (name);
+  alert->params = g_array_new (FALSE, FALSE, sizeof (struct guardd_param));
+  g_array_set_clear_func (alert->params, param_clear);
+  return alert;
+}
+
+static void
+config_alert_free (void *pointer)
+{
+  ConfigAlert *alert = pointer;
+  g_free (alert->name);
+  g_free (alert->type);
+  g_array_unref (alert->params);
+  g_free (alert);
+}
+
 void
 config_free (Config *config)
 {
@@ -46,11 +74,13 @@ config_free (Config *config)
   g_free (config->run_dir);
   g_free (config->state_dir);
   g_free (config->plugin_dir);
+  g_free (config->libexec_dir);
   g_free (config->scratch_dir);
   g_free (config->control_group);
   g_ptr_array_unref (config->pools);
   g_ptr_array_unref (config->policies);
   g_ptr_array_unref (config->protects);
+  g_ptr_array_unref (config->alerts);
   g_free (config);
 }
 
@@ -61,6 +91,7 @@ config_new (void)
   config->pools = g_ptr_array_new_with_free_func (config_pool_free);
   config->policies = g_ptr_array_new_with_free_func (config_policy_free);
   config->protects = g_ptr_array_new_with_free_func (config_protect_free);
+  config->alerts = g_ptr_array_new_with_free_func (config_alert_free);
   return config;
 }
 

@@ -8,11 +8,13 @@
 #pragma once
 
 #include "retention.h"
+#include "verdict.h"
 
 #include <glib.h>
 #include <stdbool.h>
 
 typedef enum { ENGINE_AUTO, ENGINE_QMP } EngineChoice;
+typedef enum { RESPONSE_ALERT, RESPONSE_PAUSE, RESPONSE_ISOLATE } Response;
 
 typedef struct {
   char *name;
@@ -25,6 +27,7 @@ typedef struct {
   Retention *keep;
   char *pool; /* name of a [pool] */
   EngineChoice engine;
+  Response on_critical; /* what is done to a guest that is being destroyed, besides telling */
 } ConfigPolicy;
 
 typedef struct {
@@ -34,10 +37,18 @@ typedef struct {
 } ConfigProtect;
 
 typedef struct {
+  char *name;
+  char *type;     /* of the plugin: "webhook" */
+  Level level;    /* the lowest that it tells; default warn */
+  GArray *params; /* struct guardd_param: the other keys */
+} ConfigAlert;
+
+typedef struct {
   char *uri;                  /* libvirt; default qemu:///system */
   char *run_dir;              /* sockets; default /run/guardd */
   char *state_dir;            /* catalog, journals; default /var/lib/guardd */
   char *plugin_dir;           /* default as built */
+  char *libexec_dir;          /* of guardd-sentinel; default as built */
   char *scratch_dir;          /* for long captures (O_TMPFILE); NULL: memory only */
   guint64 scratch_memory;     /* bytes of memory one capture may use for old data; default 512 MiB */
   guint64 scratch_disk;       /* bytes in scratch_dir, per capture; default 16 GiB */
@@ -46,6 +57,7 @@ typedef struct {
   char *control_group;        /* group that may use the read-only socket; NULL: root alone */
   GPtrArray *pools;           /* ConfigPool */
   GPtrArray *policies;        /* ConfigPolicy */
+  GPtrArray *alerts;          /* ConfigAlert */
   GPtrArray *protects;        /* ConfigProtect, in the file's order: the first match decides */
 } Config;
 

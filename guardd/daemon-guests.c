@@ -15,6 +15,8 @@ guest_free (gpointer data)
   Guest *guest = data;
   g_clear_pointer (&guest->domain, domain_unref);
   session_free (guest->session);
+  watch_free (guest->watch);
+  incident_free (guest->incident);
   g_free (guest->choice_policy);
   g_free (guest->last_error);
   g_free (guest->uuid);

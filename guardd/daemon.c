@@ -84,6 +84,10 @@ daemon_start (Daemon *daemon, GError **error)
     guest->session = session_new (daemon->roster, guest->uuid);
   }
   daemon_load_guests (daemon);
+  daemon->detectors = detectors_open (config->plugin_dir);
+  daemon->alerts = alerts_open (config, error);
+  if (daemon->alerts == NULL)
+    return false;
   meet_libvirt (daemon);
   daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
   return daemon->control != NULL;
@@ -148,6 +152,8 @@ daemon_free (Daemon *daemon)
   g_clear_pointer (&daemon->roster, roster_free);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);
   g_hash_table_unref (daemon->pools);
+  alerts_close (daemon->alerts);
+  detectors_close (daemon->detectors);
   if (daemon->prunes)
     g_hash_table_unref (daemon->prunes);
   g_ptr_array_unref (daemon->running);

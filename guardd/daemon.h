@@ -8,12 +8,14 @@
  */
 #pragma once
 
+#include "alerts.h"
 #include "config.h"
 #include "control.h"
 #include "domain.h"
 #include "pool.h"
 #include "roster.h"
 #include "session.h"
+#include "watch.h"
 
 typedef struct Job Job;
 
@@ -35,11 +37,15 @@ typedef struct {
   gint64 missed_told;         /* monotonic: when they were last reported */
   guint failures;             /* in a row */
   char *last_error;
-  Session *session;  /* NULL: none yet */
-  Job *busy;         /* owns the guest: captures, rollbacks; NULL: none */
-  GQueue waiting;    /* Job, for when it is free */
-  bool shutdown_due; /* it went off: capture that state */
-  bool unfinished;   /* a rollback of an earlier guardd waits for libvirt */
+  Session *session;   /* NULL: none yet */
+  Job *busy;          /* owns the guest: captures, rollbacks; NULL: none */
+  GQueue waiting;     /* Job, for when it is free */
+  bool shutdown_due;  /* it went off: capture that state */
+  Watch *watch;       /* of the job that owns it; NULL: none yet */
+  Level level;        /* of the newest snapshot that was looked at */
+  guint blind;        /* snapshots in a row that could not be looked at */
+  Incident *incident; /* as the watch last had it; NULL: none is open */
+  bool unfinished;    /* a rollback of an earlier guardd waits for libvirt */
 } Guest;
 
 typedef struct {
@@ -53,6 +59,8 @@ typedef struct {
   Control *control;
   GThreadPool *threads; /* Job */
   GMainLoop *loop;
+  Detectors *detectors;
+  Alerts *alerts;
   guint tick;         /* source of the next due time */
   guint captures;     /* jobs that are captures, running */
   GPtrArray *running; /* Job; borrowed */
@@ -89,6 +97,15 @@ bool daemon_choices_save (Daemon *daemon, GError **error);
 void daemon_schedule (Daemon *daemon);
 /* Prunes domains that have new snapshots, in the background, now and then. */
 void daemon_prune_soon (Daemon *daemon, const char *uuid);
+
+/* --- daemon-alarm.c: on the main thread --- */
+/* Snapshots in a row that nobody could look at, before somebody is told. */
+#define DAEMON_BLIND_ALARM 3u
+/* The guest's incident was opened, or has become worse. */
+void daemon_alarm (Daemon *daemon, Guest *guest);
+void daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why);
+/* No snapshot for long: a dead man's switch. */
+void daemon_alarm_stale (Daemon *daemon, Guest *guest);
 
 /* --- commands --- */
 extern const ControlCommand daemon_commands[];

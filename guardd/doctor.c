@@ -14,7 +14,7 @@
 #define HOOK "/etc/libvirt/hooks/qemu.d/guardd"
 #define LITTLE_FREE 10 /* percent */
 
-typedef enum { LEVEL_OK, LEVEL_WARNING, LEVEL_ERROR } Level;
+typedef enum { CHECK_OK, CHECK_WARNING, CHECK_ERROR } CheckLevel;
 
 typedef struct {
   json_object *findings;
@@ -38,7 +38,7 @@ doctor_free (gpointer opaque)
 }
 
 static void
-find (Doctor *doctor, const char *check, Level level, const char *message, const char *advice)
+find (Doctor *doctor, const char *check, CheckLevel level, const char *message, const char *advice)
 {
   static const char *const levels[] = { "ok", "warning", "error" };
   json_object *finding = json_object_new_object ();
@@ -53,9 +53,9 @@ static void
 check_libvirt (Doctor *doctor)
 {
   if (doctor->connected)
-    find (doctor, "libvirt", LEVEL_OK, "reachable, its events are followed", NULL);
+    find (doctor, "libvirt", CHECK_OK, "reachable, its events are followed", NULL);
   else
-    find (doctor, "libvirt", LEVEL_ERROR, doctor->libvirt_error ?: "not reached yet",
+    find (doctor, "libvirt", CHECK_ERROR, doctor->libvirt_error ?: "not reached yet",
           "start libvirtd (systemctl start libvirtd); guardd connects by itself");
 }
 
@@ -64,16 +64,16 @@ check_passthrough (Doctor *doctor, Job *job)
 {
   g_autoptr (GError) error = NULL;
   if (doctor->guest == NULL) {
-    find (doctor, "passthrough", LEVEL_OK, "no guest is running: not tried", NULL);
+    find (doctor, "passthrough", CHECK_OK, "no guest is running: not tried", NULL);
     return;
   }
   virDomainPtr domain = roster_lookup (job->daemon->roster, doctor->guest, &error);
   g_autoptr (QmpClient) client = domain ? qmp_client_new_libvirt (domain, NULL, &error) : NULL;
   QmpStatus status;
   if (client && qmp_query_status (client, &status, &error))
-    find (doctor, "passthrough", LEVEL_OK, "QEMU's monitor answers through libvirt", NULL);
+    find (doctor, "passthrough", CHECK_OK, "QEMU's monitor answers through libvirt", NULL);
   else
-    find (doctor, "passthrough", LEVEL_ERROR, error->message,
+    find (doctor, "passthrough", CHECK_ERROR, error->message,
           "guardd needs a read-write connection to qemu:///system with monitor commands allowed "
           "(polkit: org.libvirt.api.domain.write)");
   if (domain)
@@ -85,7 +85,7 @@ check_kvm (Doctor *doctor)
 {
   g_autofree char *why = NULL;
   KvmState state = kvm_probe (KVM_SECONDS, &why);
-  find (doctor, "kvm", state == KVM_WORKS ? LEVEL_OK : LEVEL_WARNING, why,
+  find (doctor, "kvm", state == KVM_WORKS ? CHECK_OK : CHECK_WARNING, why,
         state == KVM_WORKS
             ? NULL
             : "guardd works all the same; guests need type='qemu' and are slow until KVM works");
@@ -99,9 +99,9 @@ check_pool (Doctor *doctor, Pool *pool)
   g_autofree char *check = g_strdup_printf ("pool %s", pool_name (pool));
   g_auto (GStrv) problems = pool_problems (pool);
   for (char **problem = problems; *problem; problem++)
-    find (doctor, check, LEVEL_ERROR, *problem, "guardsh pool-info shows all of the pool");
+    find (doctor, check, CHECK_ERROR, *problem, "guardsh pool-info shows all of the pool");
   if (!pool_info (pool, &info, &error)) {
-    find (doctor, check, LEVEL_ERROR, error->message, "is its filesystem mounted?");
+    find (doctor, check, CHECK_ERROR, error->message, "is its filesystem mounted?");
     return;
   }
   g_autofree char *free = size_format (info.free_bytes), *size = size_format (info.size_bytes);
@@ -109,7 +109,7 @@ check_pool (Doctor *doctor, Pool *pool)
       = g_strdup_printf ("%s: %s of %s free, %s", pool_path (pool), free, size,
                          info.reflinks ? "with reflinks" : "without reflinks: merging copies data");
   bool little = info.free_bytes < info.size_bytes / 100 * LITTLE_FREE;
-  find (doctor, check, little ? LEVEL_WARNING : LEVEL_OK, message,
+  find (doctor, check, little ? CHECK_WARNING : CHECK_OK, message,
         little ? "shorten keep = in guardd.conf, remove snapshots, or enlarge the filesystem" : NULL);
 }
 
@@ -119,10 +119,10 @@ check_clock (Doctor *doctor)
   struct timex state = { 0 };
   int result = adjtimex (&state);
   if (result == TIME_ERROR || (state.status & STA_UNSYNC))
-    find (doctor, "clock", LEVEL_WARNING, "the clock is not synchronised",
+    find (doctor, "clock", CHECK_WARNING, "the clock is not synchronised",
           "run an NTP client: snapshots are found by their time, and pruned by it");
   else
-    find (doctor, "clock", LEVEL_OK, "synchronised", NULL);
+    find (doctor, "clock", CHECK_OK, "synchronised", NULL);
 }
 
 static void
@@ -131,12 +131,12 @@ check_leftovers (Doctor *doctor)
   for (guint i = 0; i < doctor->unfinished->len; i++) {
     g_autofree char *message
         = g_strdup_printf ("%s: a rollback is not finished", (const char *)doctor->unfinished->pdata[i]);
-    find (doctor, "leftovers", LEVEL_ERROR, message, "it is finished as soon as libvirt is reached");
+    find (doctor, "leftovers", CHECK_ERROR, message, "it is finished as soon as libvirt is reached");
   }
   if (doctor->unfinished->len == 0)
-    find (doctor, "leftovers", LEVEL_OK, "none", NULL);
+    find (doctor, "leftovers", CHECK_OK, "none", NULL);
   if (access (HOOK, X_OK) != 0)
-    find (doctor, "hook", LEVEL_WARNING,
+    find (doctor, "hook", CHECK_WARNING,
           HOOK " is not installed: nothing keeps others from starting a guest whose rollback is half done",
           "make install puts it there; then restart libvirtd once");
 }

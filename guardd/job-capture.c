@@ -118,6 +118,7 @@ capture_succeeded (Job *job)
     return;
   control_event (job->daemon->control, "SNAPSHOT_CREATED", describe_snapshot (data->snapshot));
   daemon_prune_soon (job->daemon, guest->uuid);
+  job_watch (job->daemon, guest, data->snapshot);
 }
 
 static void

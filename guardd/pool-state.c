@@ -57,3 +57,21 @@ pool_set_state (Pool *pool, const char *domain_uuid, guint64 number, const Snaps
   return ok
          || pool_fail (pool, error, cause, "cannot change the state of snapshot %" G_GUINT64_FORMAT, number);
 }
+
+void
+pool_note_verdict (Pool *pool, const char *domain_uuid, guint64 number, const char *verdict)
+{
+  PoolDomain *domain = pool_domain_find (pool, domain_uuid, NULL);
+  if (domain == NULL)
+    return;
+  g_mutex_lock (&pool->lock);
+  PoolEntry *entry = pool_domain_entry (domain, number);
+  if (entry) {
+    /* An entry is shared with those who look at it: a changed one takes its place. */
+    Snapshot *snapshot = snapshot_copy (entry->snapshot);
+    g_free (snapshot->state->verdict);
+    snapshot->state->verdict = g_strdup (verdict);
+    pool_domain_insert (domain, pool_entry_new (snapshot, entry->stored_bytes));
+  }
+  g_mutex_unlock (&pool->lock);
+}

@@ -108,6 +108,9 @@ void pool_draft_abort (PoolDraft *draft);
 bool pool_set_state (Pool *pool, const char *domain_uuid, guint64 number, const SnapshotState *state,
                      GError **error);
 
+/* What was thought of a snapshot that needs no record: known until the pool is closed. */
+void pool_note_verdict (Pool *pool, const char *domain_uuid, guint64 number, const char *verdict);
+
 /* Removes snapshots and keeps every image's depth bounded; numbers may be NULL/0 for upkeep alone.  The
  * newest, held and evidence ones are refused (POOL_ERROR_BUSY, nothing is removed) unless force (never the
  * newest).  One maintenance at a time per pool; others wait.  [slow] */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage.h"
 
-#include <dlfcn.h>
+#include "plugin-load.h"
+
 #include <errno.h>
 
 struct Storage {
-  void *handle;
-  const struct guardd_plugin *plugin;
+  Plugin loaded;
   const struct guardd_storage_ops *ops;
   void *instance;
 };
@@ -79,57 +79,14 @@ call_end (Call *call, const char *what, int result)
   return false;
 }
 
-/* --- loading --- */
-
-static bool
-plugin_check (const struct guardd_plugin *plugin, const char *path, GError **error)
-{
-  const char *problem = NULL;
-  if (plugin == NULL || plugin->size < sizeof *plugin)
-    problem = "its description is too short; rebuild it";
-  else if (plugin->api != GUARDD_PLUGIN_API) {
-    g_set_error (error, STORAGE_ERROR, STORAGE_ERROR_FAILED, "%s: is for plugin API %u, this guardd has %u",
-                 path, plugin->api, GUARDD_PLUGIN_API);
-    return false;
-  } else if (plugin->kind != GUARDD_PLUGIN_STORAGE)
-    problem = "is no storage plugin";
-  else if (plugin->ops == NULL
-           || ((const struct guardd_storage_ops *)plugin->ops)->size < sizeof (struct guardd_storage_ops))
-    problem = "lacks operations; rebuild it";
-  if (problem != NULL)
-    g_set_error (error, STORAGE_ERROR, STORAGE_ERROR_FAILED, "%s: %s", path, problem);
-  return problem == NULL;
-}
-
-static bool
-storage_load (Storage *storage, const char *plugin_dir, const char *name, GError **error)
-{
-  g_autofree char *path = g_strdup_printf ("%s/storage-%s.so", plugin_dir, name);
-  storage->handle = dlopen (path, RTLD_NOW | RTLD_LOCAL);
-  guardd_plugin_entry_fn entry = NULL;
-  if (storage->handle != NULL)
-    *(void **)&entry = dlsym (storage->handle, "guardd_plugin_entry");
-  if (entry == NULL) {
-    g_set_error (error, STORAGE_ERROR, STORAGE_ERROR_FAILED,
-                 "cannot load storage plugin \"%s\": %s; plugin_dir of guardd.conf says where they are", name,
-                 dlerror ());
-    return false;
-  }
-  const struct guardd_plugin *plugin = entry ();
-  if (!plugin_check (plugin, path, error))
-    return false;
-  storage->plugin = plugin;
-  storage->ops = plugin->ops;
-  return true;
-}
-
 Storage *
 storage_open (const char *plugin_dir, const char *name, const char *path, const struct guardd_param *params,
               size_t n_params, GError **error)
 {
   Storage *storage = g_new0 (Storage, 1);
-  if (storage_load (storage, plugin_dir, name, error)) {
+  if (plugin_load (&storage->loaded, plugin_dir, GUARDD_PLUGIN_STORAGE, name, sizeof *storage->ops, error)) {
     Call call;
+    storage->ops = storage->loaded.plugin->ops;
     call_begin (&call, error);
     if (call_end (&call, path, storage->ops->open (&call.call, path, params, n_params, &storage->instance)))
       return storage;
@@ -146,15 +103,14 @@ storage_close (Storage *storage)
     return;
   if (storage->instance != NULL)
     storage->ops->close (storage->instance);
-  if (storage->handle != NULL)
-    dlclose (storage->handle);
+  plugin_unload (&storage->loaded);
   g_free (storage);
 }
 
 const struct guardd_plugin *
 storage_plugin (const Storage *storage)
 {
-  return storage->plugin;
+  return storage->loaded.plugin;
 }
 
 /* --- writing --- */

@@ -143,7 +143,7 @@ probe_volumes (struct probe *probe, const struct pv *pv, struct lvm_text group, 
     if (map == NULL)
       return;
     map->source = pv->view->source;
-    if (volume.is_section && map_volume (pv, volume.value, self, start, extent, map)) {
+    if (volume.is_section && map_volume (pv, volume.value, self, start, extent, map) && map->length > 0) {
       char inside[64];
       probe_path (inside, path, volume.name);
       probe_add (probe, GUARDD_STRUCTURE_LV, map, inside);

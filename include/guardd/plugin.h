@@ -22,12 +22,12 @@ extern "C" {
 
 /* Raised when a struct below changes in a way that an old plugin cannot see
  * from its `size` member.  guardd refuses any other number by name. */
-#define GUARDD_PLUGIN_API 1
+#define GUARDD_PLUGIN_API 1u
 
 enum guardd_plugin_kind {
   GUARDD_PLUGIN_STORAGE = 1,  /* ops: struct guardd_storage_ops, guardd/storage.h */
-  GUARDD_PLUGIN_DETECTOR = 2, /* reserved */
-  GUARDD_PLUGIN_ALERT = 3,    /* reserved */
+  GUARDD_PLUGIN_DETECTOR = 2, /* ops: struct guardd_detector_ops, guardd/detector.h */
+  GUARDD_PLUGIN_ALERT = 3,    /* ops: struct guardd_alert_ops, guardd/alert.h */
 };
 
 /*

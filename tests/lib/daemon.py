@@ -12,6 +12,7 @@ CONFIG = """\
 run_dir = {run_dir}
 state_dir = {state_dir}
 plugin_dir = {plugin_dir}
+libexec_dir = {libexec_dir}
 {daemon}
 [pool main]
 path = {pool}
@@ -46,7 +47,7 @@ class Guardd:
             policy = f"keep = {keep}\n{policy}"
         if config is None:
             config = CONFIG.format(
-                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", pool=self.pool,
+                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=bed.build, pool=self.pool,
                 interval=interval, protect=protect, daemon=daemon, policy=policy,
             )
         self.config_path.write_text(config)

@@ -139,6 +139,12 @@ class Guest:
     def write(self, target, offset, length, pattern):
         self.io(target, f"write -P {pattern} {offset} {length}", "wrote ")
 
+    def put(self, target, offset, data):
+        """Writes these bytes."""
+        file = self.bed.images / "put.bin"
+        file.write_bytes(data)
+        self.io(target, f"write -s {file} {offset} {len(data)}", "wrote ")
+
     def zero(self, target, offset, length):
         self.io(target, f"write -z {offset} {length}", "wrote ")
 

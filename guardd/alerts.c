@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
+#include "alerts.h"
+
+#include "plugin-load.h"
+#include "verdict.h"
+
+#include <guardd/alert.h>
+#include <string.h>
+
+#define RETRY_MIN_US G_USEC_PER_SEC
+#define RETRY_DOUBLINGS 8u                /* 256 s */
+#define PACE_US (G_USEC_PER_SEC / 5)      /* between two deliveries: a flood must not become one elsewhere */
+#define DEADLINE_US (30 * G_USEC_PER_SEC) /* of one delivery, for plugins that ask */
+#define CLOSE_US ((gint64)5 * G_USEC_PER_SEC)
+
+typedef struct {
+  Alerts *alerts;
+  const ConfigAlert *config;
+  Plugin plugin;
+  const struct guardd_alert_ops *ops;
+  void *instance;
+  GThread *thread;
+  bool done;
+} Channel;
+
+struct Alerts {
+  AlertStore *store;
+  GPtrArray *channels; /* Channel */
+  GMutex lock;
+  GCond wake; /* something was added, or it ends */
+  bool ending;
+};
+
+typedef struct {
+  Alerts *alerts;
+  gint64 deadline;
+  char *why;
+} Delivery;
+
+static void
+call_error (void *opaque, int errno_value, const char *message)
+{
+  Delivery *delivery = opaque;
+  g_free (delivery->why);
+  delivery->why = g_utf8_make_valid (message, -1);
+}
+
+static int
+call_progress (void *opaque, uint64_t done, uint64_t total)
+{
+  Delivery *delivery = opaque;
+  g_mutex_lock (&delivery->alerts->lock);
+  bool ending = delivery->alerts->ending;
+  g_mutex_unlock (&delivery->alerts->lock);
+  return ending || g_get_monotonic_time () > delivery->deadline;
+}
+
+static void
+deliver (Channel *channel, const Alert *alert, guint attempts)
+{
+  AlertStore *store = channel->alerts->store;
+  g_autoptr (GError) error = NULL;
+  Delivery delivery = { channel->alerts, g_get_monotonic_time () + DEADLINE_US, NULL };
+  struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
+  const struct guardd_alert tell = { .size_of = sizeof tell,
+                                     .id = alert->id,
+                                     .level = alert->level,
+                                     .domain = alert->domain,
+                                     .summary = alert->summary,
+                                     .rollback = alert->rollback,
+                                     .json = alert->json,
+                                     .time_us = alert->time_us };
+  bool ok;
+  if (channel->ops->deliver (channel->instance, &call, &tell) == 0) {
+    ok = alert_store_delivered (store, channel->config->name, alert->id, &error);
+  } else {
+    gint64 wait = RETRY_MIN_US << MIN (attempts, RETRY_DOUBLINGS);
+    if (attempts == 0 || attempts % 10 == 0)
+      g_warning ("alert %.8s could not be delivered by \"%s\" (attempt %u): %s; trying again", alert->id,
+                 channel->config->name, attempts + 1,
+                 delivery.why ? delivery.why : "the plugin gave no reason");
+    ok = alert_store_failed (store, channel->config->name, alert->id, g_get_real_time () + wait,
+                             delivery.why ? delivery.why : "", &error);
+  }
+  if (!ok)
+    g_warning ("%s", error->message);
+  g_free (delivery.why);
+}
+
+/* With the lock held: until something is to be done, or `until` (monotonic; 0: for ever). */
+static void
+channel_wait (Channel *channel, gint64 until)
+{
+  Alerts *alerts = channel->alerts;
+  if (alerts->ending)
+    return;
+  if (until)
+    g_cond_wait_until (&alerts->wake, &alerts->lock, until);
+  else
+    g_cond_wait (&alerts->wake, &alerts->lock);
+}
+
+static gpointer
+channel_thread (gpointer data)
+{
+  Channel *channel = data;
+  Alerts *alerts = channel->alerts;
+  gint64 pace = 0;
+  g_mutex_lock (&alerts->lock);
+  while (!alerts->ending) {
+    g_autoptr (GError) error = NULL;
+    guint attempts = 0;
+    gint64 not_before = 0, now = g_get_real_time (), clock = g_get_monotonic_time ();
+    /* Under the lock, so that no alert is added between the look and the wait. */
+    g_autoptr (Alert) alert
+        = alert_store_next (alerts->store, channel->config->name, &attempts, &not_before, &error);
+    if (error) {
+      g_warning ("%s", error->message);
+      channel_wait (channel, clock + 60 * G_USEC_PER_SEC);
+    } else if (alert == NULL) {
+      channel_wait (channel, 0);
+    } else if (not_before > now) {
+      /* A clock that was set back must not silence anybody. */
+      channel_wait (channel, clock + MIN (not_before - now, (gint64)RETRY_MIN_US << RETRY_DOUBLINGS));
+      if (g_get_real_time () < now)
+        alert_store_failed (alerts->store, channel->config->name, alert->id, 0, "the clock was set back",
+                            NULL);
+    } else if (pace > clock) {
+      channel_wait (channel, pace);
+    } else {
+      g_mutex_unlock (&alerts->lock);
+      deliver (channel, alert, attempts);
+      pace = g_get_monotonic_time () + PACE_US;
+      g_mutex_lock (&alerts->lock);
+    }
+  }
+  channel->done = true;
+  g_cond_broadcast (&alerts->wake);
+  g_mutex_unlock (&alerts->lock);
+  return NULL;
+}
+
+static bool
+channel_open (Channel *channel, const char *plugin_dir, GError **error)
+{
+  const ConfigAlert *config = channel->config;
+  if (!plugin_load (&channel->plugin, plugin_dir, GUARDD_PLUGIN_ALERT, config->type, sizeof *channel->ops,
+                    error))
+    return false;
+  const struct guardd_alert_ops *ops = channel->plugin.plugin->ops;
+  Delivery delivery = { channel->alerts, G_MAXINT64, NULL };
+  struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
+  bool ok = ops->open (&call, (const struct guardd_param *)(void *)config->params->data, config->params->len,
+                       &channel->instance)
+            == 0;
+  if (ok)
+    channel->ops = ops;
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
+                 delivery.why ? delivery.why : "the plugin gave no reason");
+  g_free (delivery.why);
+  return ok;
+}
+
+static void
+channel_free (gpointer data)
+{
+  Channel *channel = data;
+  if (channel->ops)
+    channel->ops->close (channel->instance);
+  plugin_unload (&channel->plugin);
+  g_free (channel);
+}
+
+Alerts *
+alerts_open (const Config *config, GError **error)
+{
+  g_autofree char *path = g_build_filename (config->state_dir, "alerts.sqlite", NULL);
+  AlertStore *store = alert_store_open (path, error);
+  if (store == NULL)
+    return NULL;
+  Alerts *alerts = g_new0 (Alerts, 1);
+  alerts->store = store;
+  alerts->channels = g_ptr_array_new ();
+  g_mutex_init (&alerts->lock);
+  g_cond_init (&alerts->wake);
+  for (guint i = 0; i < config->alerts->len; i++) {
+    g_autoptr (GError) failure = NULL;
+    Channel *channel = g_new0 (Channel, 1);
+    channel->alerts = alerts;
+    channel->config = config->alerts->pdata[i];
+    if (channel_open (channel, config->plugin_dir, &failure)) {
+      g_ptr_array_add (alerts->channels, channel);
+      channel->thread = g_thread_new ("alert", channel_thread, channel);
+    } else {
+      g_warning ("[alert %s]: %s; nobody will be told by it", channel->config->name, failure->message);
+      channel_free (channel);
+    }
+  }
+  return alerts;
+}
+
+void
+alerts_close (Alerts *alerts)
+{
+  if (alerts == NULL)
+    return;
+  gint64 end = g_get_monotonic_time () + CLOSE_US;
+  bool all = true;
+  g_mutex_lock (&alerts->lock);
+  alerts->ending = true;
+  g_cond_broadcast (&alerts->wake);
+  for (guint i = 0; i < alerts->channels->len; i++) {
+    Channel *channel = alerts->channels->pdata[i];
+    while (!channel->done && g_cond_wait_until (&alerts->wake, &alerts->lock, end))
+      ;
+    all = all && channel->done;
+  }
+  g_mutex_unlock (&alerts->lock);
+  if (!all)
+    return; /* a plugin hangs: its memory is left to the end of the process */
+  for (guint i = 0; i < alerts->channels->len; i++)
+    g_thread_join (((Channel *)alerts->channels->pdata[i])->thread);
+  g_ptr_array_set_free_func (alerts->channels, channel_free);
+  g_ptr_array_unref (alerts->channels);
+  alert_store_close (alerts->store);
+  g_mutex_clear (&alerts->lock);
+  g_cond_clear (&alerts->wake);
+  g_free (alerts);
+}
+
+AlertStore *
+alerts_store (Alerts *alerts)
+{
+  return alerts->store;
+}
+
+static bool
+raise_by (Alerts *alerts, const Alert *alert, GPtrArray *names, GError **error)
+{
+  g_ptr_array_add (names, NULL);
+  g_mutex_lock (&alerts->lock);
+  bool ok = alert_store_add (alerts->store, alert, (const char *const *)names->pdata, error);
+  g_cond_broadcast (&alerts->wake);
+  g_mutex_unlock (&alerts->lock);
+  return ok;
+}
+
+bool
+alerts_raise (Alerts *alerts, const Alert *alert, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  Level level = LEVEL_CRITICAL;
+  level_from_name (alert->level, &level);
+  for (guint i = 0; i < alerts->channels->len; i++) {
+    const Channel *channel = alerts->channels->pdata[i];
+    if (level >= channel->config->level)
+      g_ptr_array_add (names, channel->config->name);
+  }
+  return raise_by (alerts, alert, names, error);
+}
+
+bool
+alerts_raise_by (Alerts *alerts, const Alert *alert, const char *name, GError **error)
+{
+  g_autoptr (GPtrArray) names = g_ptr_array_new ();
+  for (guint i = 0; i < alerts->channels->len; i++) {
+    const Channel *channel = alerts->channels->pdata[i];
+    if (name == NULL || strcmp (channel->config->name, name) == 0)
+      g_ptr_array_add (names, channel->config->name);
+  }
+  if (names->len > 0)
+    return raise_by (alerts, alert, names, error);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+               name ? "there is no [alert %s] that works: see guardd's log"
+                    : "guardd.conf has no [alert] that works",
+               name);
+  return false;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * change-scan.h: what the changed blocks of a disk turned into, against what they were.
+ *
+ * Arithmetic on bytes, no format: this may be done where nothing of a guest's is parsed.
+ */
+#pragma once
+
+#include "sentinel/wire.h"
+#include "storage.h"
+
+typedef struct {
+  GArray *runs;        /* struct wire_run, ascending; at most WIRE_RUNS_MAX */
+  guint64 data_factor; /* each run but the zero ones stands for so many */
+} ChangeScan;
+
+void change_scan_clear (ChangeScan *scan);
+/* now, before: the same disk.  Blocks that became zero are all told; of the others at most 64 MiB are read,
+ * evenly chosen. */
+bool change_scan (StorageReader *now, StorageReader *before, ChangeScan *scan, GError **error);
+
+/* Shannon's entropy, bits a byte; pure. */
+double entropy_bits (const guint8 *data, size_t length);
+/* What a piece of 4096 bytes turned into; pure. */
+enum guardd_change_class change_classify (const guint8 *before, const guint8 *now, size_t length);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
+#include "base/json.h"
+#include "base/units.h"
+
+#include "describe.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static json_object *
+alert_body (const Guest *guest, const Alert *alert, const Incident *incident)
+{
+  json_object *body = json_object_new_object ();
+  g_autofree char *time = time_format (alert->time_us);
+  json_add_string (body, "id", alert->id);
+  json_add_string (body, "incident", alert->incident);
+  json_add_string (body, "time", time);
+  json_add_string (body, "host", g_get_host_name ());
+  json_add_string (body, "domain", alert->domain);
+  json_add_string (body, "uuid", alert->uuid);
+  json_add_string (body, "level", alert->level);
+  json_add_string (body, "summary", alert->summary);
+  json_add_string (body, "rollback", alert->rollback[0] ? alert->rollback : NULL);
+  if (incident == NULL)
+    return body;
+  json_add_u64 (body, "snapshot_bad", incident->first_bad);
+  if (incident->good)
+    json_add_u64 (body, "snapshot_good", incident->good);
+  else
+    json_object_object_add (body, "snapshot_good", NULL);
+  json_object_object_add (body, "findings", findings_to_json (incident->findings));
+  return body;
+}
+
+/* Takes the summary; incident NULL: about something else. */
+static void
+tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, const Incident *incident)
+{
+  g_autoptr (Alert) alert = g_new0 (Alert, 1);
+  g_autoptr (GError) error = NULL;
+  alert->id = g_uuid_string_random ();
+  alert->incident = g_strdup (incident ? incident->id : NULL);
+  alert->uuid = g_strdup (guest->uuid);
+  alert->domain = g_strdup (guest->name);
+  alert->level = g_strdup (level);
+  alert->summary = summary;
+  g_autofree char *quoted = g_shell_quote (guest->name);
+  bool plain = strspn (guest->name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-") == strlen (guest->name);
+  alert->rollback = incident && incident->good
+                        ? g_strdup_printf ("guardsh rollback %s %" G_GUINT64_FORMAT,
+                                           plain ? guest->name : quoted, incident->good)
+                        : g_strdup ("");
+  alert->time_us = g_get_real_time ();
+  g_autoptr (json_object) body = alert_body (guest, alert, incident);
+  alert->json = g_strdup (
+      json_object_to_json_string_ext (body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+  g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, summary,
+             alert->rollback[0] ? "; " : "", alert->rollback);
+  if (!alerts_raise (daemon->alerts, alert, &error))
+    g_critical ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
+                error->message);
+  control_event (daemon->control, "ALERT", json_object_get (body));
+}
+
+void
+daemon_alarm (Daemon *daemon, Guest *guest)
+{
+  const Incident *incident = guest->incident;
+  if (incident == NULL)
+    return;
+  const Finding *worst = findings_worst (incident->findings);
+  guint others = incident->findings->len - 1;
+  char *summary
+      = others ? g_strdup_printf ("%s (and %u more findings)", worst->text, others) : g_strdup (worst->text);
+  tell (daemon, guest, level_name (incident->level), summary, incident);
+}
+
+void
+daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why)
+{
+  tell (daemon, guest, level_name (LEVEL_BLIND),
+        g_strdup_printf ("%u snapshots in a row could not be looked at: %s", guest->blind,
+                         why ? why->text : "no reason is known"),
+        NULL);
+}
+
+void
+daemon_alarm_stale (Daemon *daemon, Guest *guest)
+{
+  tell (daemon, guest, level_name (LEVEL_BLIND),
+        g_strdup_printf ("no snapshot for %u attempts: %s", guest->failures,
+                         guest->last_error ? guest->last_error : "no reason is known"),
+        NULL);
+}

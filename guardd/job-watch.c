@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Looks at a snapshot that was taken, judges it, and protects the last good one before anybody is asked. */
+#define G_LOG_DOMAIN "guardd"
+#include "base/json.h"
+
+#include "alerts.h"
+#include "change-scan.h"
+#include "describe.h"
+#include "job.h"
+#include "sentinel.h"
+
+#include <string.h>
+
+#define DEADLINE_US (10 * G_USEC_PER_SEC)
+#define PROGRAM "guardd-sentinel"
+
+typedef struct {
+  Snapshot *snapshot;
+  Verdict verdict;
+  Incident *incident; /* copy of the open one; NULL: none */
+  guint64 look_us, read_bytes;
+  GPtrArray *problems; /* sentences for the log */
+} WatchData;
+
+static void
+data_free (gpointer opaque)
+{
+  WatchData *data = opaque;
+  snapshot_free (data->snapshot);
+  verdict_clear (&data->verdict);
+  incident_free (data->incident);
+  g_ptr_array_unref (data->problems);
+  g_free (data);
+}
+
+/* --- looking, on the job's thread --- */
+
+static void
+scale (struct guardd_observation *seen, guint64 factor)
+{
+  for (guint kind = 0; kind < GUARDD_CHANGE_CLASSES; kind++)
+    for (guint place = 0; place < GUARDD_PLACES; place++)
+      if (kind != GUARDD_CHANGE_TO_ZERO)
+        seen->changed[kind][place] *= factor;
+}
+
+static bool
+look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *seen, GError **error)
+{
+  const Manifest *manifest = ((WatchData *)job->data)->snapshot->manifest;
+  g_autofree char *program = g_build_filename (job->daemon->config->libexec_dir, PROGRAM, NULL);
+  g_autoptr (StorageReader) now
+      = pool_image_open (job->pool, manifest->domain_uuid, manifest->number, disk->target, error);
+  if (now == NULL)
+    return false;
+  /* The one before may have been removed meanwhile. */
+  g_autoptr (StorageReader) before
+      = disk->parent ? pool_image_open (job->pool, manifest->domain_uuid, disk->parent, disk->target, NULL)
+                     : NULL;
+  ChangeScan scan = { 0 };
+  if (before && !change_scan (now, before, &scan, error)) {
+    change_scan_clear (&scan);
+    return false;
+  }
+  SentinelRequest request = { .program = program,
+                              .now = now,
+                              .before = before,
+                              .runs = scan.runs ? (const struct wire_run *)(void *)scan.runs->data : NULL,
+                              .n_runs = scan.runs ? scan.runs->len : 0,
+                              .deadline_us = DEADLINE_US };
+  bool ok = sentinel_look (&request, seen, error);
+  if (ok)
+    scale (seen, MAX (scan.data_factor, 1));
+  change_scan_clear (&scan);
+  return ok;
+}
+
+static void
+look (Job *job, WatchData *data)
+{
+  const GPtrArray *all = data->snapshot->manifest->disks;
+  g_autofree struct guardd_observation *seen = g_new0 (struct guardd_observation, all->len);
+  g_autofree WatchDisk *disks = g_new0 (WatchDisk, all->len);
+  g_autoptr (GPtrArray) reasons = g_ptr_array_new_with_free_func (g_free);
+  for (guint i = 0; i < all->len; i++) {
+    const ManifestDisk *disk = all->pdata[i];
+    g_autoptr (GError) error = NULL;
+    disks[i].target = disk->target;
+    if (look_at_disk (job, disk, &seen[i], &error)) {
+      disks[i].seen = &seen[i];
+      data->read_bytes += seen[i].read_bytes;
+    } else {
+      disks[i].why = g_strdup (error->message);
+      g_ptr_array_add (reasons, (char *)disks[i].why);
+    }
+  }
+  watch_judge (job->guest->watch, job->daemon->detectors, data->snapshot->manifest->number,
+               data->snapshot->manifest->time_us, disks, all->len, &data->verdict);
+}
+
+/* --- protecting --- */
+
+static void
+set_state (Job *job, WatchData *data, const Snapshot *snapshot, const char *verdict, const char *hold)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SnapshotState) state = snapshot_state_copy (snapshot->state);
+  if (verdict) {
+    g_free (state->verdict);
+    state->verdict = g_strdup (verdict);
+  }
+  if (hold && state->hold == NULL)
+    state->hold = g_strdup (hold);
+  if (!pool_set_state (job->pool, job->guest->uuid, snapshot->manifest->number, state, &error))
+    g_ptr_array_add (data->problems, g_strdup (error->message));
+}
+
+/* Holds the newest snapshot before the first sign; what came after that sign is not good. */
+static void
+protect (Job *job, WatchData *data)
+{
+  const Incident *incident = watch_incident (job->guest->watch);
+  g_autoptr (GPtrArray) all = pool_snapshots (job->pool, job->guest->uuid);
+  const Snapshot *good = NULL;
+  for (guint i = 0; i < all->len; i++) {
+    const Snapshot *snapshot = all->pdata[i];
+    Level level = LEVEL_OK;
+    level_from_name (snapshot->state->verdict, &level);
+    bool bad = snapshot->state->evidence || level >= LEVEL_WARN;
+    if (snapshot->manifest->time_us < incident->sign_us && !bad)
+      good = snapshot;
+    else if (snapshot->manifest->number < incident->first_bad && !bad)
+      set_state (job, data, snapshot, level_name (LEVEL_WARN), NULL);
+  }
+  if (good == NULL)
+    return;
+  const Finding *worst = findings_worst (incident->findings);
+  g_autofree char *hold
+      = g_strdup_printf ("guardd: last good one before \"%s\" (alert %.8s)", worst->rule, incident->id);
+  set_state (job, data, good, NULL, hold);
+  watch_set_good (job->guest->watch, good->manifest->number);
+}
+
+static bool
+watch_run (Job *job, GError **error)
+{
+  WatchData *data = job->data;
+  Guest *guest = job->guest;
+  gint64 started = g_get_monotonic_time ();
+  if (guest->watch == NULL)
+    guest->watch = watch_new (job->daemon->config->state_dir, guest->uuid);
+  look (job, data);
+  data->look_us = (guint64)(g_get_monotonic_time () - started);
+  const char *level = level_name (data->verdict.level);
+  if (data->verdict.opened)
+    protect (job, data);
+  if (data->verdict.level >= LEVEL_WARN)
+    set_state (job, data, data->snapshot, level, NULL);
+  else
+    pool_note_verdict (job->pool, guest->uuid, data->snapshot->manifest->number, level);
+  data->incident = incident_copy (watch_incident (guest->watch));
+  return true;
+}
+
+/* --- telling, on the main thread --- */
+
+static void
+tell_verdict (Job *job, const WatchData *data)
+{
+  json_object *event = describe_guest_event (job->guest);
+  json_add_u64 (event, "number", data->snapshot->manifest->number);
+  json_add_string (event, "level", level_name (data->verdict.level));
+  json_add_u64 (event, "look_us", data->look_us);
+  json_add_u64 (event, "look_bytes", data->read_bytes);
+  json_object_object_add (event, "findings", findings_to_json (data->verdict.findings));
+  control_event (job->daemon->control, "VERDICT", event);
+}
+
+static void
+log_verdict (Job *job, const WatchData *data)
+{
+  const Guest *guest = job->guest;
+  guint64 number = data->snapshot->manifest->number;
+  for (guint i = 0; i < data->problems->len; i++)
+    g_warning ("%s: %s", guest->name, (char *)data->problems->pdata[i]);
+  if (data->verdict.resolved)
+    g_message ("%s: snapshot %" G_GUINT64_FORMAT ": all is as it was before alert %.8s", guest->name, number,
+               data->verdict.resolved->id);
+  bool news = data->verdict.opened || data->verdict.raised || data->verdict.level == LEVEL_INFO
+              || (data->verdict.level == LEVEL_BLIND && guest->blind <= 1);
+  for (guint i = 0; news && i < data->verdict.findings->len; i++) {
+    const Finding *finding = data->verdict.findings->pdata[i];
+    g_log (G_LOG_DOMAIN, finding->level >= LEVEL_BLIND ? G_LOG_LEVEL_WARNING : G_LOG_LEVEL_MESSAGE,
+           "%s: snapshot %" G_GUINT64_FORMAT ": %s: %s", guest->name, number, level_name (finding->level),
+           finding->text);
+  }
+}
+
+static void
+watch_done (Job *job, const GError *error)
+{
+  WatchData *data = job->data;
+  Guest *guest = job->guest;
+  guest->level = data->verdict.level;
+  guest->blind = data->verdict.level == LEVEL_BLIND ? guest->blind + 1 : 0;
+  incident_free (guest->incident);
+  guest->incident = incident_copy (data->incident);
+  log_verdict (job, data);
+  if (data->verdict.level != LEVEL_OK)
+    tell_verdict (job, data);
+  if (data->verdict.opened || data->verdict.raised)
+    daemon_alarm (job->daemon, guest);
+  if (guest->blind == DAEMON_BLIND_ALARM)
+    daemon_alarm_blind (job->daemon, guest, findings_worst (data->verdict.findings));
+}
+
+void
+job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot)
+{
+  WatchData *data = g_new0 (WatchData, 1);
+  data->snapshot = snapshot_copy (snapshot);
+  data->problems = g_ptr_array_new_with_free_func (g_free);
+  Job *job = job_new (daemon, guest, NULL);
+  job->data = data;
+  job->data_free = data_free;
+  job->run = watch_run;
+  job->done = watch_done;
+  job_start (job);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * watch.h: what is remembered of one guest from snapshot to snapshot: how its disks looked when they were
+ * last good, the most that they held, and the incident that is open.
+ *
+ * While an incident is open the memory is frozen: a ruined disk must not become what is normal.
+ * Threads: one at a time; the job that owns the guest.
+ */
+#pragma once
+
+#include "detectors.h"
+
+typedef struct Watch Watch;
+
+typedef struct {
+  const char *target;                    /* "vda" */
+  const struct guardd_observation *seen; /* NULL: nobody could look */
+  const char *why;                       /* then: why not */
+} WatchDisk;
+
+typedef struct {
+  char *id;            /* UUID; the alert's as well */
+  Level level;         /* the highest so far: warn or critical */
+  gint64 opened_us;    /* the snapshot's in which it was first seen */
+  gint64 last_us;      /* when something was last found */
+  guint64 first_bad;   /* number of that snapshot */
+  guint64 good;        /* number of the newest snapshot before the first sign; 0: there is none */
+  gint64 sign_us;      /* nothing from here on is good */
+  GPtrArray *findings; /* Finding: of when it was opened, or raised */
+} Incident;
+
+typedef struct {
+  Level level;         /* the snapshot's: at least the open incident's */
+  GPtrArray *findings; /* Finding: of this snapshot */
+  bool opened, raised; /* by this snapshot */
+  Incident *resolved;  /* that it ended, since all is as it was, or quiet for an hour; NULL: none */
+} Verdict;
+void verdict_clear (Verdict *verdict);
+
+/* Takes up what was remembered in `state_dir`; what cannot be read is forgotten with a warning. */
+Watch *watch_new (const char *state_dir, const char *uuid);
+void watch_free (Watch *watch); /* saves it; NULL is fine */
+/* Judges one snapshot; *verdict is filled. */
+
+void watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 time_us,
+                  const WatchDisk *disks, guint n_disks, Verdict *verdict);
+/* Borrowed until the next call; NULL: none is open. */
+const Incident *watch_incident (const Watch *watch);
+/* The snapshot before the first sign, when the caller knows better (slow deletion). */
+void watch_set_good (Watch *watch, guint64 number);
+/* A person has looked.  false_positive: what is there now is what is normal. */
+void watch_close_incident (Watch *watch, bool false_positive);
+json_object *incident_to_json (const Incident *incident);
+Incident *incident_from_json (json_object *json, GError **error);
+Incident *incident_copy (const Incident *incident);
+void incident_free (Incident *incident);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "template.h"
+
+#include <json-c/json.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const names[TEMPLATES] = {
+  [TEMPLATE_GENERIC] = "generic",
+  [TEMPLATE_SLACK] = "slack",
+  [TEMPLATE_ALERTMANAGER] = "alertmanager",
+};
+
+enum template template_find (const char *name)
+{
+  unsigned i = 0;
+  while (i < TEMPLATES && strcmp (names[i], name) != 0)
+    i++;
+  return (enum template)i;
+}
+
+/* What a Slack message takes for its own: "&", "<", ">" (Slack API, "Escaping text"). */
+static void
+append_escaped (const char *text, char *to, size_t size)
+{
+  size_t n = strlen (to);
+  for (; *text && n + 6 < size; text++) {
+    const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
+    if (as) {
+      strcpy (to + n, as);
+      n += strlen (as);
+    } else {
+      to[n++] = *text;
+    }
+    to[n] = '\0';
+  }
+}
+
+static struct json_object *
+slack (const struct guardd_alert *alert)
+{
+  char text[4096] = ":rotating_light: *guardd* ";
+  struct json_object *object = json_object_new_object ();
+  append_escaped (alert->level, text, sizeof text);
+  append_escaped (": ", text, sizeof text);
+  append_escaped (alert->domain, text, sizeof text);
+  append_escaped (": ", text, sizeof text);
+  append_escaped (alert->summary, text, sizeof text);
+  if (alert->rollback[0]) {
+    append_escaped ("\nBring it back: `", text, sizeof text);
+    append_escaped (alert->rollback, text, sizeof text);
+    append_escaped ("`", text, sizeof text);
+  }
+  json_object_object_add (object, "text", json_object_new_string (text));
+  return object;
+}
+
+static void
+add (struct json_object *object, const char *key, const char *value)
+{
+  json_object_object_add (object, key, json_object_new_string (value));
+}
+
+/* Prometheus Alertmanager's API v2, POST /api/v2/alerts: an array of alerts. */
+static struct json_object *
+alertmanager (const struct guardd_alert *alert)
+{
+  struct json_object *array = json_object_new_array (), *entry = json_object_new_object ();
+  struct json_object *labels = json_object_new_object (), *annotations = json_object_new_object ();
+  time_t seconds = (time_t)(alert->time_us / 1000000);
+  struct tm utc;
+  char starts[32];
+  gmtime_r (&seconds, &utc);
+  strftime (starts, sizeof starts, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  add (labels, "alertname", "GuarddAlert");
+  add (labels, "severity", strcmp (alert->level, "critical") == 0 ? "critical" : "warning");
+  add (labels, "domain", alert->domain);
+  add (labels, "alert_id", alert->id);
+  add (annotations, "summary", alert->summary);
+  add (annotations, "rollback", alert->rollback);
+  json_object_object_add (entry, "labels", labels);
+  json_object_object_add (entry, "annotations", annotations);
+  add (entry, "startsAt", starts);
+  json_object_array_add (array, entry);
+  return array;
+}
+
+char *
+template_body (enum template form, const struct guardd_alert *alert)
+{
+  struct json_object *object = form == TEMPLATE_SLACK          ? slack (alert)
+                               : form == TEMPLATE_ALERTMANAGER ? alertmanager (alert)
+                                                               : NULL;
+  if (form == TEMPLATE_GENERIC)
+    return strdup (alert->json);
+  if (object == NULL)
+    return NULL;
+  char *body = strdup (
+      json_object_to_json_string_ext (object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+  json_object_put (object);
+  return body;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "say.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+struct say_name
+say_name (const struct say *say, const struct guardd_structure *is)
+{
+  static const char *const words[GUARDD_STRUCTURE_KINDS] = {
+    [GUARDD_STRUCTURE_UNKNOWN] = "data of an unknown kind",
+    [GUARDD_STRUCTURE_MBR] = "MBR partition table",
+    [GUARDD_STRUCTURE_GPT] = "GPT partition table",
+    [GUARDD_STRUCTURE_PARTITION] = "partition",
+    [GUARDD_STRUCTURE_EXT] = "ext filesystem",
+    [GUARDD_STRUCTURE_XFS] = "XFS filesystem",
+    [GUARDD_STRUCTURE_BTRFS] = "btrfs filesystem",
+    [GUARDD_STRUCTURE_NTFS] = "NTFS filesystem",
+    [GUARDD_STRUCTURE_FAT] = "FAT filesystem",
+    [GUARDD_STRUCTURE_EXFAT] = "exFAT filesystem",
+    [GUARDD_STRUCTURE_SWAP] = "swap area",
+    [GUARDD_STRUCTURE_PV] = "LVM physical volume",
+    [GUARDD_STRUCTURE_LV] = "LVM logical volume",
+    [GUARDD_STRUCTURE_MD] = "RAID member",
+    [GUARDD_STRUCTURE_LUKS] = "LUKS volume",
+    [GUARDD_STRUCTURE_BITLOCKER] = "BitLocker volume",
+  };
+  struct say_name name;
+  snprintf (name.text, sizeof name.text, "%s %s%s%s",
+            is->kind < GUARDD_STRUCTURE_KINDS ? words[is->kind] : "structure", say->input->disk,
+            is->path[0] ? "/" : "", is->path);
+  return name;
+}
+
+bool
+say_is_filesystem (const struct guardd_structure *is)
+{
+  return is->kind >= GUARDD_STRUCTURE_EXT && is->kind <= GUARDD_STRUCTURE_EXFAT;
+}
+
+const struct guardd_structure *
+say_find (const struct guardd_observation *seen, uint32_t kind, const char *path)
+{
+  for (uint32_t i = 0; i < seen->n_structures; i++)
+    if (seen->structures[i].kind == kind && strcmp (seen->structures[i].path, path) == 0)
+      return &seen->structures[i];
+  return NULL;
+}
+
+void
+say (const struct say *to, struct guardd_finding finding, const char *format, ...)
+{
+  char text[512];
+  va_list arguments;
+  va_start (arguments, format);
+  vsnprintf (text, sizeof text, format, arguments);
+  va_end (arguments);
+  finding.size_of = sizeof finding;
+  finding.text = text;
+  to->report (to->opaque, &finding);
+}

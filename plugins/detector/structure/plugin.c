@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The structure detector: what a disk is divided into and formatted with, compared with what it was.
+ * These rules need no history and no company: partition tables, superblocks and key slots do not change by
+ * themselves.  README.md has them one by one, with their reasons.
+ */
+#include "../say.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Less than this in use is what mkfs leaves: nothing of anybody's is lost with it. */
+#define EMPTY_INODES 16u
+#define EMPTY_BYTES (1u << 20)
+
+static bool
+is_empty (const struct guardd_structure *is)
+{
+  if (!(is->flags & GUARDD_STRUCTURE_COUNTED))
+    return false;
+  if (is->used_inodes != UINT64_MAX)
+    return is->used_inodes <= (is->kind == GUARDD_STRUCTURE_NTFS ? 32 : EMPTY_INODES);
+  return is->used_bytes <= EMPTY_BYTES;
+}
+
+/* Whether something that somebody uses is in (or under) a container. */
+static bool
+holds_something (const struct guardd_observation *seen, const struct guardd_structure *container)
+{
+  size_t length = strlen (container->path);
+  for (uint32_t i = 0; i < seen->n_structures; i++) {
+    const struct guardd_structure *is = &seen->structures[i];
+    bool under = strncmp (is->path, container->path, length) == 0
+                 && (length == 0 || is->path[length] == '\0' || is->path[length] == '/');
+    bool container_kind = is->kind == GUARDD_STRUCTURE_PARTITION || is->kind == GUARDD_STRUCTURE_LV
+                          || is->kind == GUARDD_STRUCTURE_MBR || is->kind == GUARDD_STRUCTURE_GPT
+                          || is->kind == GUARDD_STRUCTURE_SWAP;
+    if (under && is != container && !container_kind && !is_empty (is))
+      return true;
+  }
+  return false;
+}
+
+/* The same content under a new identity: tune2fs -U, xfs_admin -U. */
+static bool
+only_renamed (const struct guardd_structure *before, const struct guardd_structure *now)
+{
+  if (before->made != now->made || !(before->flags & now->flags & GUARDD_STRUCTURE_COUNTED)
+      || before->used_inodes == UINT64_MAX || now->used_inodes == UINT64_MAX)
+    return false;
+  uint64_t less = before->used_inodes < now->used_inodes ? before->used_inodes : now->used_inodes;
+  uint64_t more = before->used_inodes < now->used_inodes ? now->used_inodes : before->used_inodes;
+  return less > EMPTY_INODES && less >= more / 10 * 9;
+}
+
+static void
+judge_identity (const struct say *to, const struct guardd_structure *before,
+                const struct guardd_structure *now)
+{
+  bool uuid = memcmp (before->uuid, now->uuid, sizeof before->uuid) != 0;
+  if (!uuid && before->made == now->made)
+    return;
+  struct say_name name = say_name (to, before);
+  struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL, .structure = before->path, .lasting = 1 };
+  switch (before->kind) {
+  case GUARDD_STRUCTURE_PARTITION:
+    finding.rule = "partition-replaced";
+    finding.level = GUARDD_LEVEL_WARN;
+    say (to, finding, "%s has another identifier: it was deleted and made again", name.text);
+    return;
+  case GUARDD_STRUCTURE_MBR:
+  case GUARDD_STRUCTURE_GPT:
+    finding.rule = "table-replaced";
+    say (to, finding, "%s was replaced by another one (its disk identifier differs)", name.text);
+    return;
+  case GUARDD_STRUCTURE_PV:
+    finding.rule = "volume-group-lost";
+    if (memcmp (before->uuid, now->uuid, 8) != 0)
+      say (to, finding, "%s was made anew: pvcreate over a volume that was in use", name.text);
+    else if (memcmp (before->uuid + 8, "\0\0\0\0\0\0\0\0", 8) != 0)
+      say (to, finding, "%s no longer has the metadata of its volume group", name.text);
+    return;
+  case GUARDD_STRUCTURE_SWAP:
+    finding.rule = "formatted";
+    finding.level = GUARDD_LEVEL_INFO;
+    say (to, finding, "%s was made anew", name.text);
+    return;
+  }
+  finding.rule = "formatted";
+  if (only_renamed (before, now)) {
+    finding.level = GUARDD_LEVEL_INFO;
+    say (to, finding, "%s has a new UUID and its old content", name.text);
+    return;
+  }
+  if (is_empty (before)) {
+    finding.level = GUARDD_LEVEL_INFO;
+    say (to, finding, "%s was formatted again; it was empty", name.text);
+    return;
+  }
+  if (before->flags & now->flags & GUARDD_STRUCTURE_COUNTED && before->used_inodes != UINT64_MAX) {
+    finding.seen = (double)now->used_inodes;
+    finding.expected = (double)before->used_inodes;
+    finding.unit = "inodes in use";
+  }
+  say (to, finding, "%s was formatted: it has another %s than before", name.text,
+       uuid ? "UUID" : "time of creation under the same UUID");
+}
+
+static void
+judge_state (const struct say *to, const struct guardd_structure *before, const struct guardd_structure *now)
+{
+  uint32_t fresh = now->flags & ~before->flags;
+  struct say_name name = say_name (to, before);
+  struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL, .structure = before->path, .lasting = 1 };
+  bool resized = to->input->now->disk_size != to->input->before->disk_size;
+  if (fresh & GUARDD_STRUCTURE_DAMAGED) {
+    finding.rule = "damaged";
+    say (to, finding, "%s can no longer be read: its first block is there, what it leads to is not",
+         name.text);
+  }
+  if (fresh & GUARDD_STRUCTURE_PRIMARY_BAD) {
+    finding.rule = "primary-lost";
+    say (to, finding, "%s: the primary copy is gone, only the backup is left", name.text);
+  }
+  if (fresh & GUARDD_STRUCTURE_BACKUP_BAD && !resized) {
+    finding.rule = "backup-lost";
+    say (to, finding,
+         "%s: the backup copy was overwritten; nothing in normal use writes there, and the disk was not "
+         "resized",
+         name.text);
+  }
+  if (fresh & GUARDD_STRUCTURE_KEYS_GONE) {
+    finding.rule = "keys-lost";
+    say (to, finding, "%s has no key left: what is in it cannot be opened again", name.text);
+  } else if (before->kind == GUARDD_STRUCTURE_LUKS && before->digest != now->digest
+             && before->generation == now->generation
+             && !((now->flags | before->flags) & GUARDD_STRUCTURE_PRIMARY_BAD)) {
+    finding.rule = "keys-lost";
+    say (to, finding,
+         "%s: a key area was overwritten although its header says that no key was changed (not a re-key)",
+         name.text);
+  }
+}
+
+static void
+judge_geometry (const struct say *to, const struct guardd_structure *before,
+                const struct guardd_structure *now)
+{
+  if (before->kind != GUARDD_STRUCTURE_PARTITION && before->kind != GUARDD_STRUCTURE_LV)
+    return;
+  struct guardd_finding finding = { .rule = "moved",
+                                    .level = GUARDD_LEVEL_WARN,
+                                    .structure = before->path,
+                                    .lasting = 1,
+                                    .unit = "bytes from the start of the disk" };
+  struct say_name name = say_name (to, before);
+  if (before->offset != now->offset && before->kind == GUARDD_STRUCTURE_PARTITION) {
+    finding.seen = (double)now->offset;
+    finding.expected = (double)before->offset;
+    say (to, finding, "%s starts elsewhere than before", name.text);
+  } else if (before->length != now->length) {
+    finding = (struct guardd_finding){ .rule = "resized",
+                                       .level = GUARDD_LEVEL_INFO,
+                                       .structure = before->path,
+                                       .seen = (double)now->length,
+                                       .expected = (double)before->length,
+                                       .unit = "bytes" };
+    say (to, finding, "%s was resized", name.text);
+  }
+}
+
+/* The one that is there in its place. */
+static const struct guardd_structure *
+find_instead (const struct guardd_observation *now, const struct guardd_structure *before)
+{
+  for (uint32_t i = 0; i < now->n_structures; i++) {
+    const struct guardd_structure *is = &now->structures[i];
+    bool entry = is->kind == GUARDD_STRUCTURE_PARTITION || is->kind == GUARDD_STRUCTURE_LV;
+    if (!entry && strcmp (is->path, before->path) == 0)
+      return is;
+  }
+  return NULL;
+}
+
+static bool
+is_renumbered (const struct guardd_observation *now, const struct guardd_structure *before)
+{
+  for (uint32_t i = 0; i < now->n_structures; i++)
+    if (now->structures[i].kind == before->kind && now->structures[i].offset == before->offset
+        && now->structures[i].length == before->length)
+      return true;
+  return false;
+}
+
+static void
+judge_gone (const struct say *to, const struct guardd_structure *before)
+{
+  const struct guardd_observation *was = to->input->before;
+  const struct guardd_structure *instead = find_instead (to->input->now, before);
+  struct say_name name = say_name (to, before);
+  struct guardd_finding finding
+      = { .rule = "structure-gone", .level = GUARDD_LEVEL_CRITICAL, .structure = before->path, .lasting = 1 };
+  bool entry = before->kind == GUARDD_STRUCTURE_PARTITION || before->kind == GUARDD_STRUCTURE_LV;
+  bool table = before->kind == GUARDD_STRUCTURE_MBR || before->kind == GUARDD_STRUCTURE_GPT;
+  if (entry && is_renumbered (to->input->now, before))
+    return;
+  if (before->kind == GUARDD_STRUCTURE_SWAP || ((entry || table) && !holds_something (was, before))
+      || (say_is_filesystem (before) && is_empty (before)))
+    finding.level = GUARDD_LEVEL_INFO;
+  if (before->kind == GUARDD_STRUCTURE_UNKNOWN)
+    finding.level = GUARDD_LEVEL_WARN;
+  if (instead && instead->kind != GUARDD_STRUCTURE_UNKNOWN) {
+    struct say_name other = say_name (to, instead);
+    finding.rule = table ? "table-replaced" : "formatted";
+    /* A disk with a table is given a filesystem, or the other way around: both are a loss of the first. */
+    say (to, finding, "%s is gone; in its place is %s", name.text, other.text);
+  } else {
+    say (to, finding, "%s is gone%s", name.text,
+         instead ? "; what is there instead is of no known kind" : "");
+  }
+}
+
+/* What goes with its container is not told again. */
+static bool
+container_is_gone (const struct say *to, const struct guardd_structure *is)
+{
+  const struct guardd_observation *was = to->input->before;
+  for (uint32_t i = 0; &was->structures[i] < is; i++) {
+    const struct guardd_structure *container = &was->structures[i];
+    size_t length = strlen (container->path);
+    bool under = strncmp (is->path, container->path, length) == 0
+                 && (length == 0 || is->path[length] == '\0' || is->path[length] == '/');
+    if (under && !say_find (to->input->now, container->kind, container->path)
+        && container->kind != GUARDD_STRUCTURE_UNKNOWN)
+      return true;
+  }
+  return false;
+}
+
+static void
+judge_new (const struct say *to, const struct guardd_structure *now)
+{
+  struct guardd_finding finding = { .rule = "new", .level = GUARDD_LEVEL_INFO, .structure = now->path };
+  struct say_name name = say_name (to, now);
+  for (uint32_t i = 0; i < to->input->before->n_structures; i++) {
+    const struct guardd_structure *was = &to->input->before->structures[i];
+    if (strcmp (was->path, now->path) == 0 && (was->kind == now->kind || say_is_filesystem (was)))
+      return; /* told as what was there */
+  }
+  if (say_is_filesystem (now))
+    say (to, finding, "%s is new, where there was none", name.text);
+}
+
+static int
+judge (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
+       void (*report) (void *opaque, const struct guardd_finding *finding), void *opaque)
+{
+  struct say to = { input, report, opaque };
+  if (input->before == NULL)
+    return 0;
+  for (uint32_t i = 0; i < input->before->n_structures; i++) {
+    const struct guardd_structure *before = &input->before->structures[i];
+    const struct guardd_structure *now = say_find (input->now, before->kind, before->path);
+    if (now) {
+      judge_identity (&to, before, now);
+      judge_state (&to, before, now);
+      judge_geometry (&to, before, now);
+    } else if (!container_is_gone (&to, before)) {
+      judge_gone (&to, before);
+    }
+  }
+  for (uint32_t i = 0; i < input->now->n_structures; i++)
+    judge_new (&to, &input->now->structures[i]);
+  return 0;
+}
+
+static int
+instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
+               void **instance)
+{
+  if (n_params > 0) {
+    call->error (call->opaque, EINVAL, "detector structure: it has no parameters");
+    return -1;
+  }
+  *instance = NULL;
+  return 0;
+}
+
+static void
+instance_close (void *instance)
+{
+}
+
+static const struct guardd_detector_ops ops = {
+  .size = sizeof ops,
+  .open = instance_open,
+  .close = instance_close,
+  .judge = judge,
+};
+
+static const struct guardd_plugin plugin = {
+  .size = sizeof plugin,
+  .api = GUARDD_PLUGIN_API,
+  .kind = GUARDD_PLUGIN_DETECTOR,
+  .name = "structure",
+  .version = GUARDD_VERSION,
+  .description = "partition tables, filesystems, volume groups and keys that are gone or replaced",
+  .ops = &ops,
+};
+
+__attribute__ ((visibility ("default"))) const struct guardd_plugin *
+guardd_plugin_entry (void)
+{
+  return &plugin;
+}
