@@ -37,6 +37,18 @@ static const ControlArgument rollback_arguments[]
         { 0 } };
 static const ControlArgument pool_arguments[] = { { "pool", CONTROL_STRING, true, "its name" }, { 0 } };
 
+static const ControlArgument alert_list_arguments[]
+    = { { "domain", CONTROL_STRING, false, "only its" }, { 0 } };
+static const ControlArgument alert_arguments[]
+    = { { "alert", CONTROL_STRING, true, "id, or the start of one" }, { 0 } };
+static const ControlArgument alert_ack_arguments[]
+    = { { "alert", CONTROL_STRING, true, "id, or the start of one" },
+        { "as", CONTROL_STRING, true, "\"real\" or \"false-positive\"" },
+        { "reason", CONTROL_STRING, false, "a person's words" },
+        { 0 } };
+static const ControlArgument alert_test_arguments[]
+    = { { "channel", CONTROL_STRING, false, "one [alert]; without it all" }, { 0 } };
+
 const ControlCommand daemon_commands[] = {
   { "domain-list", false, NULL, command_domain_list, "every domain" },
   { "domain-info", false, domain_arguments, command_domain_info, "one domain and its disks" },
@@ -51,6 +63,10 @@ const ControlCommand daemon_commands[] = {
   { "snapshot-verify", true, verify_arguments, command_snapshot_verify,
     "compare what is stored with its hashes" },
   { "rollback", true, rollback_arguments, command_rollback, "bring a guest's disks back" },
+  { "alert-list", false, alert_list_arguments, command_alert_list, "alerts, newest first" },
+  { "alert-info", false, alert_arguments, command_alert_info, "one alert" },
+  { "alert-ack", true, alert_ack_arguments, command_alert_ack, "say what an alert was" },
+  { "alert-test", true, alert_test_arguments, command_alert_test, "send a test" },
   { "pool-list", false, NULL, command_pool_list, "every pool" },
   { "pool-info", false, pool_arguments, command_pool_info, "one pool" },
   { "pool-scan", true, pool_arguments, command_pool_scan, "rebuild the catalog of a pool" },

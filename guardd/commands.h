@@ -27,6 +27,12 @@ void command_pool_list (ControlCall *call);
 void command_pool_info (ControlCall *call);
 void command_pool_scan (ControlCall *call);
 
+/* --- command-alert.c --- */
+void command_alert_list (ControlCall *call);
+void command_alert_info (ControlCall *call);
+void command_alert_ack (ControlCall *call);
+void command_alert_test (ControlCall *call);
+
 /* --- doctor.c --- */
 void command_doctor (ControlCall *call);
 

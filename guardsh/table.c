@@ -57,6 +57,8 @@ table_cell (json_object *object, const Column *column, gint64 now_us)
   const char *text = json_object_get_string (value);
   guint64 number = (guint64)MAX (0, json_object_get_int64 (value));
   switch (column->type) {
+  case CELL_ID:
+    return g_strndup (text, 8);
   case CELL_SIZE:
     return size_format (number);
   case CELL_MS:

@@ -17,6 +17,7 @@ typedef enum {
   CELL_TIME, /* ISO 8601, shown in local time */
   CELL_AGE,  /* ISO 8601, shown as "2 min ago" */
   CELL_YES,  /* bool: yes, no */
+  CELL_ID,   /* UUID: its first part is enough for people */
   CELL_NOTE, /* text or null: what is held, and the like; "" for null */
 } CellType;
 

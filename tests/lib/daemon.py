@@ -21,7 +21,7 @@ interval = {interval}
 {policy}
 [protect {protect}]
 policy = default
-"""
+{alert}"""
 
 
 class GuardshError(Exception):
@@ -35,7 +35,8 @@ class Guardd:
 
     run_dir = "/run/guardd"
 
-    def __init__(self, bed, config=None, interval="1s", keep=None, protect="*", daemon="", policy="", make_pool=True, environment=None):
+    def __init__(self, bed, config=None, interval="1s", keep=None, protect="*", daemon="", policy="", make_pool=True, environment=None,
+                 alert="", libexec_dir=None):
         self.bed = bed
         self.pool = bed.state / "pool"
         self.config_path = bed.run / "guardd.conf"
@@ -47,7 +48,7 @@ class Guardd:
             policy = f"keep = {keep}\n{policy}"
         if config is None:
             config = CONFIG.format(
-                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=bed.build, pool=self.pool,
+                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=libexec_dir or bed.build, alert=alert, pool=self.pool,
                 interval=interval, protect=protect, daemon=daemon, policy=policy,
             )
         self.config_path.write_text(config)

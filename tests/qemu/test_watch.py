@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from receiver import Receiver
 from suite import Disk, equal, main, until
 
 MIB = 1 << 20
+SECRET = b"a key that nobody guesses"
 
 
 def snapshots(bed, name="web01"):
@@ -62,6 +64,108 @@ def test_a_format_is_critical_and_the_snapshot_before_is_held(bed):
     later = bed.sh("snapshot-create", "web01")["number"]
     equal(judged(bed, later), "critical")
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], bad - 1)
+
+
+def alarmed(bed, **more):
+    """guardd with a webhook, a guest whose first snapshot was found to be good, and the receiver."""
+    receiver = Receiver(secret=SECRET)
+    key = bed.images / "secret"
+    key.write_bytes(SECRET + b"\n")
+    guest = bed.paused_guest("web01", [Disk("256M", "raw")])
+    filesystem(bed, guest)
+    hook = f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\nsecret_file = {key}\n"
+    bed.guardd(interval="7d", alert=hook, **more)
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "ok")
+    return guest, receiver
+
+
+def wipe(guest, target="vda"):
+    guest.zero(target, 0, MIB)
+
+
+def test_a_wipe_reaches_a_webhook_with_its_signature_and_the_way_back(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    wipe(guest)
+    number = bed.sh("snapshot-create", "web01")["number"]
+    until(lambda: receiver.alerts, 20, "the alert")
+    (_, headers, body), = receiver.alerts
+    equal(body["level"], "critical")
+    equal(body["findings"][0]["rule"], "structure-gone")
+    equal((body["snapshot_bad"], body["snapshot_good"]), (number, 1))
+    equal(body["rollback"], "guardsh rollback web01 1")
+    equal(headers["X-Guardd-Id"], body["id"])
+    listed, = bed.sh("alert-list")["alerts"]
+    until(lambda: bed.sh("alert-info", body["id"][:8])["undelivered"] == 0, 10, "it to be taken off the queue")
+    equal(listed["id"], body["id"])
+    assert "ALERT" in bed.daemon.log.read_text()
+
+
+def test_alerts_wait_for_their_receiver_over_a_restart_and_arrive_once_in_order(bed):
+    guest, receiver = alarmed(bed)
+    wipe(guest)
+    bad = bed.sh("snapshot-create", "web01")["number"]
+    judged(bed, bad)
+    for _ in range(5):
+        bed.sh("alert-test")
+    sent = [alert["id"] for alert in bed.sh("alert-list")["alerts"]][::-1]
+    equal(len(sent), 6)
+    bed.daemon.restart()
+    receiver.start()
+    until(lambda: len(receiver.alerts) >= 6, 60, "all alerts")
+    bed.sh("alert-test")
+    until(lambda: len(receiver.alerts) >= 7, 60, "the last alert")
+    equal([body["id"] for body in receiver.bodies][:6], sent)
+    equal(receiver.refused, [])
+
+
+def test_after_a_rollback_all_is_well_by_itself(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    wipe(guest)
+    judged(bed, bed.sh("snapshot-create", "web01")["number"])
+    bed.sh("rollback", "web01", "--no-start")
+    equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
+    again = bed.sh("snapshot-create", "web01")["number"]
+    equal(judged(bed, again), "ok")
+    equal(len(receiver.alerts), 1)
+
+
+def test_a_false_positive_makes_what_is_there_normal(bed):
+    guest, receiver = alarmed(bed)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    alert, = bed.sh("alert-list")["alerts"]
+    bed.sh("alert-ack", alert["id"], "--as", "false-positive", "--reason", "planned")
+    equal(bed.sh("alert-info", alert["id"])["resolved"], "false-positive")
+    guest.write("vda", "4M", "1M", 1)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "ok")
+    assert any(s["held"] for s in snapshots(bed)), "what was held stays held"
+
+
+def test_an_incident_outlives_a_restart(bed):
+    guest, receiver = alarmed(bed)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    bed.daemon.restart()
+    guest.write("vda", "8M", "1M", 1)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+    equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
+
+
+def test_a_sentinel_that_cannot_look_is_blind_and_after_a_while_an_alert(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    bed.guardd(interval="7d", libexec_dir="/nowhere")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "blind")
+    for _ in range(2):
+        number = bed.sh("snapshot-create", "web01")["number"]
+        equal(judged(bed, number), "blind")
+    until(lambda: bed.sh("alert-list")["alerts"], 10, "an alert")
+    alert, = bed.sh("alert-list")["alerts"]
+    equal(alert["level"], "blind")
 
 
 main()
