@@ -4,6 +4,7 @@
 #include "base/units.h"
 
 #include "describe.h"
+#include "job.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -66,14 +67,24 @@ tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, cons
 void
 daemon_alarm (Daemon *daemon, Guest *guest)
 {
-  const Incident *incident = guest->incident;
+  Incident *incident = guest->incident;
   if (incident == NULL)
     return;
   const Finding *worst = findings_worst (incident->findings);
-  guint others = incident->findings->len - 1;
-  char *summary
-      = others ? g_strdup_printf ("%s (and %u more findings)", worst->text, others) : g_strdup (worst->text);
-  tell (daemon, guest, level_name (incident->level), summary, incident);
+  guint others = incident->findings->len - 1, guests = daemon_fleet_note (daemon, guest, worst->rule);
+  GString *summary = g_string_new (worst->text);
+  if (others)
+    g_string_append_printf (summary, " (and %u more findings)", others);
+  if (guests) {
+    g_string_append_printf (summary,
+                            "; the same was found on %u other guests within an hour: no guest of this host "
+                            "is safe",
+                            guests);
+    incident->level = LEVEL_CRITICAL;
+  }
+  tell (daemon, guest, level_name (incident->level), g_string_free (summary, FALSE), incident);
+  if (incident->level == LEVEL_CRITICAL)
+    job_respond (daemon, guest);
 }
 
 void

@@ -62,7 +62,7 @@ static void
 guest_advance (Daemon *daemon, Guest *guest, gint64 now, bool taken)
 {
   guint64 missed = 0;
-  guest->due = schedule_next (guest->due, guest->policy->interval_us, now, &missed);
+  guest->due = schedule_next (guest->due, daemon_guest_interval (guest), now, &missed);
   guest_missed (daemon, guest, missed + (taken ? 0 : 1), now);
 }
 
@@ -234,9 +234,10 @@ prune_tick (gpointer data)
   while (!daemon->pruning && g_hash_table_iter_next (&iter, (gpointer *)&uuid, NULL)) {
     const Guest *guest = g_hash_table_lookup (daemon->guests, uuid);
     if (guest && guest->pool) {
+      bool frozen = daemon_is_frozen (daemon, guest);
       Prune *prune = g_new0 (Prune, 1);
       *prune = (Prune){ g_strdup (guest->uuid), g_strdup (guest->name), guest->pool,
-                        guest->policy ? guest->policy->keep : NULL,
+                        guest->policy && !frozen ? guest->policy->keep : NULL,
                         g_array_new (FALSE, FALSE, sizeof (guint64)) };
       g_ptr_array_add (list, prune);
     }

@@ -156,6 +156,8 @@ daemon_free (Daemon *daemon)
   detectors_close (daemon->detectors);
   if (daemon->prunes)
     g_hash_table_unref (daemon->prunes);
+  if (daemon->alarms)
+    g_array_unref (daemon->alarms);
   g_ptr_array_unref (daemon->running);
   g_main_loop_unref (daemon->loop);
   g_free (daemon->libvirt_error);

@@ -64,6 +64,7 @@ typedef struct {
   guint tick;         /* source of the next due time */
   guint captures;     /* jobs that are captures, running */
   GPtrArray *running; /* Job; borrowed */
+  GArray *alarms;     /* of the last hour, for what happens to several guests at once */
   GHashTable *prunes; /* UUID: snapshots were added since the last pruning */
   bool pruning, stopping;
   GCancellable *cancellable; /* of everything, at the end */
@@ -104,6 +105,15 @@ void daemon_prune_soon (Daemon *daemon, const char *uuid);
 /* The guest's incident was opened, or has become worse. */
 void daemon_alarm (Daemon *daemon, Guest *guest);
 void daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why);
+/* --- daemon-fleet.c: on the main thread --- */
+/* Remembers an alarm; how many other guests had the same within the hour. */
+guint daemon_fleet_note (Daemon *daemon, const Guest *guest, const char *rule);
+/* Pruning of this guest stands still: an incident is open on it, or on several guests of this host. */
+bool daemon_is_frozen (const Daemon *daemon, const Guest *guest);
+/* Snapshots come more often while an incident is open, microseconds. */
+guint64 daemon_guest_interval (const Guest *guest);
+/* Snapshots that failed in a row, before somebody is told. */
+#define DAEMON_STALE_ALARM 5u
 /* No snapshot for long: a dead man's switch. */
 void daemon_alarm_stale (Daemon *daemon, Guest *guest);
 

@@ -101,6 +101,8 @@ capture_failed (Job *job, const GError *error)
   /* Once an interval for hours would bury everything else. */
   if (guest->failures <= 3 || guest->failures % 100 == 0)
     g_warning ("%s: snapshot failed (%u in a row): %s", guest->name, guest->failures, error->message);
+  if (guest->failures == DAEMON_STALE_ALARM)
+    daemon_alarm_stale (job->daemon, guest);
   roster_refresh (job->daemon->roster, guest->uuid, "checked");
   job_sweep (job->daemon, guest);
 }

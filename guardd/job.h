@@ -40,6 +40,10 @@ void job_fail_waiting (Guest *guest, const char *why);
 /* Soon, and only if the guest is active and nothing else is at work on it. */
 void job_sweep (Daemon *daemon, Guest *guest);
 
+/* --- job-response.c --- */
+/* Does what the guest's policy says for a critical alert. */
+void job_respond (Daemon *daemon, Guest *guest);
+
 /* --- job-watch.c --- */
 /* Looks at a snapshot and judges it, after what the guest is busy with. */
 void job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot);

@@ -168,4 +168,27 @@ def test_a_sentinel_that_cannot_look_is_blind_and_after_a_while_an_alert(bed):
     equal(alert["level"], "blind")
 
 
+def test_a_policy_pauses_a_guest_that_is_being_destroyed(bed):
+    guest, receiver = alarmed(bed, policy="on_critical = pause\n")
+    bed.virsh("resume", "web01")
+    until(lambda: bed.sh("dominfo", "web01")["state"] == "running", 10, "guardd to see it run")
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    until(lambda: guest.state() == "paused", 20, "the guest to be paused")
+
+
+def test_the_same_on_two_guests_is_told_as_an_attack_on_the_host(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    other = bed.paused_guest("web02", [Disk("256M", "raw")])
+    filesystem(bed, other)
+    until(lambda: snapshots(bed, "web02"), 30, "its first snapshot")
+    equal(judged(bed, bed.sh("snapshot-create", "web02")["number"], "web02"), "info")  # formatted for the first time
+    for name, victim in (("web01", guest), ("web02", other)):
+        wipe(victim)
+        judged(bed, bed.sh("snapshot-create", name)["number"], name)
+    until(lambda: len(receiver.alerts) == 2, 20, "both alerts")
+    assert "other guests within an hour" in receiver.bodies[1]["summary"], receiver.bodies
+
+
 main()

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a policy wants done to a guest that is being destroyed: paused, or cut from its networks. */
+#define G_LOG_DOMAIN "guardd"
+#include "base/json.h"
+
+#include "describe.h"
+#include "job.h"
+
+#include <libvirt/virterror.h>
+#include <libxml/parser.h>
+#include <libxml/tree.h>
+
+typedef struct {
+  Response response;
+  guint links; /* taken down */
+} ResponseData;
+
+static bool
+libvirt_fail (const char *what, GError **error)
+{
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot %s: %s", what, virGetLastErrorMessage ());
+  return false;
+}
+
+static xmlNode *
+child (xmlNode *parent, const char *name)
+{
+  for (xmlNode *node = parent ? parent->children : NULL; node; node = node->next)
+    if (node->type == XML_ELEMENT_NODE && xmlStrEqual (node->name, BAD_CAST name))
+      return node;
+  return NULL;
+}
+
+/* The interface as it is, with its link down. */
+static bool
+take_down (virDomainPtr domain, xmlDoc *document, xmlNode *interface, GError **error)
+{
+  xmlNode *link = child (interface, "link");
+  if (link == NULL)
+    link = xmlNewChild (interface, NULL, BAD_CAST "link", NULL);
+  xmlSetProp (link, BAD_CAST "state", BAD_CAST "down");
+  xmlBuffer *text = xmlBufferCreate ();
+  xmlNodeDump (text, document, interface, 0, 0);
+  bool ok = virDomainUpdateDeviceFlags (domain, (const char *)xmlBufferContent (text), VIR_DOMAIN_AFFECT_LIVE)
+                == 0
+            || libvirt_fail ("take a network link down", error);
+  xmlBufferFree (text);
+  return ok;
+}
+
+static bool
+isolate (virDomainPtr domain, guint *links, GError **error)
+{
+  char *xml = virDomainGetXMLDesc (domain, 0);
+  xmlDoc *document = xml ? xmlReadDoc (BAD_CAST xml, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
+  bool ok = document != NULL || libvirt_fail ("read its definition", error);
+  xmlNode *devices = document ? child (xmlDocGetRootElement (document), "devices") : NULL;
+  for (xmlNode *node = devices ? devices->children : NULL; ok && node; node = node->next) {
+    if (node->type != XML_ELEMENT_NODE || !xmlStrEqual (node->name, BAD_CAST "interface"))
+      continue;
+    ok = take_down (domain, document, node, error);
+    *links += ok;
+  }
+  xmlFreeDoc (document);
+  free (xml);
+  return ok;
+}
+
+static bool
+response_run (Job *job, GError **error)
+{
+  ResponseData *data = job->data;
+  virDomainPtr domain = roster_lookup (job->daemon->roster, job->guest->uuid, error);
+  if (domain == NULL)
+    return false;
+  bool ok = data->response == RESPONSE_ISOLATE
+                ? isolate (domain, &data->links, error)
+                : virDomainSuspend (domain) == 0 || libvirt_fail ("pause it", error);
+  virDomainFree (domain);
+  return ok;
+}
+
+static void
+response_done (Job *job, const GError *error)
+{
+  const ResponseData *data = job->data;
+  const char *name = job->guest->name;
+  json_object *event = describe_guest_event (job->guest);
+  json_add_string (event, "action", data->response == RESPONSE_ISOLATE ? "isolate" : "pause");
+  json_add_string (event, "error", error ? error->message : NULL);
+  control_event (job->daemon->control, "RESPONSE", event);
+  if (error)
+    g_warning ("%s: on_critical: %s", name, error->message);
+  else if (data->response == RESPONSE_ISOLATE)
+    g_warning ("%s: on_critical: %u network links were taken down; \"virsh domif-setlink\" brings them up",
+               name, data->links);
+  else
+    g_warning ("%s: on_critical: paused; \"virsh resume\" lets it go on", name);
+}
+
+void
+job_respond (Daemon *daemon, Guest *guest)
+{
+  if (guest->policy == NULL || guest->policy->on_critical == RESPONSE_ALERT || guest->domain == NULL
+      || guest->domain->state != DOMAIN_STATE_RUNNING)
+    return;
+  ResponseData *data = g_new0 (ResponseData, 1);
+  data->response = guest->policy->on_critical;
+  Job *job = job_new (daemon, guest, NULL);
+  job->data = data;
+  job->data_free = g_free;
+  job->run = response_run;
+  job->done = response_done;
+  /* A capture under way must not keep the guest from being stopped. */
+  job_start_beside (job);
+}
