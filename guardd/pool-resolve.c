@@ -106,19 +106,36 @@ resolve_number (const GPtrArray *entries, guint64 number)
   return NULL;
 }
 
+static bool
+is_judged (const Snapshot *snapshot, const char *a, const char *b)
+{
+  const char *verdict = snapshot->state->verdict;
+  return verdict != NULL && (strcmp (verdict, a) == 0 || strcmp (verdict, b) == 0);
+}
+
+/* The newest that was found good.  Before anybody has looked (guardd does not record "ok" over a restart),
+ * the newest of those that do not come after one that was found bad: what comes after it is in doubt. */
 static const Snapshot *
 resolve_last_good (const GPtrArray *entries)
 {
-  for (guint i = entries->len; i-- > 0;) {
-    const SnapshotState *state = entry_at (entries, i)->state;
-    if (!state->evidence && g_strcmp0 (state->verdict, "warn") != 0
-        && g_strcmp0 (state->verdict, "critical") != 0)
-      return entry_at (entries, i);
+  const Snapshot *good = NULL, *unknown = NULL;
+  bool doubt = false;
+  for (guint i = 0; i < entries->len; i++) {
+    const Snapshot *snapshot = entry_at (entries, i);
+    if (snapshot->state->evidence)
+      continue;
+    if (is_judged (snapshot, "warn", "critical")) {
+      doubt = true;
+    } else if (is_judged (snapshot, "ok", "info")) {
+      doubt = false;
+      good = snapshot;
+    } else if (!doubt) {
+      unknown = snapshot;
+    }
   }
-  return NULL;
+  return good ? good : unknown;
 }
 
-/* The clock may have jumped, so times need not rise with numbers. */
 static const Snapshot *
 resolve_time (const GPtrArray *entries, gint64 time_us)
 {

@@ -74,8 +74,8 @@ char *pool_find_domain (Pool *pool, const char *name_or_uuid);
 GPtrArray *pool_snapshots (Pool *pool, const char *domain_uuid);
 /* What was the newest; NULL: none. */
 Snapshot *pool_latest (Pool *pool, const char *domain_uuid);
-/* A snapshot by number, "latest", "last-good" (the newest one that is neither evidence nor judged
- * warn or critical), an ISO 8601 time (the newest not later), or an age ("-15min": the newest at least that
+/* A snapshot by number, "latest", "last-good" (the newest that was judged ok or info;
+ * while none is, the newest that is not evidence and does not come after one judged warn or critical), an ISO 8601 time (the newest not later), or an age ("-15min": the newest at least that
  * old).  now_us: for ages. */
 Snapshot *pool_resolve (Pool *pool, const char *domain_uuid, const char *which, gint64 now_us,
                         GError **error);

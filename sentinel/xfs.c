@@ -28,6 +28,28 @@ read_geometry (const uint8_t *super, uint64_t length, struct geometry *fs)
          && fs->blocks > (uint64_t)(fs->groups - 1) * fs->group_blocks;
 }
 
+#define FLAGS2_BIGTIME 8u
+
+/* mkfs makes the root directory, and nothing else ever sets its time of creation; 0: version 4 has none. */
+static uint64_t
+read_made (const struct view *view, const struct geometry *fs, const uint8_t *super)
+{
+  uint8_t inode[176];
+  uint64_t root = be64 (super + 56);
+  unsigned per_block = super[123], group_log = super[124];
+  if (per_block > 8 || group_log > 31)
+    return 0;
+  uint64_t group = root >> (per_block + group_log), block = root >> per_block & ((1ull << group_log) - 1);
+  uint64_t at = (group * fs->group_blocks + block) * fs->block + (root & ((1u << per_block) - 1)) * fs->inode;
+  if (group >= fs->groups || block >= fs->group_blocks || !view_read (view, at, inode, sizeof inode)
+      || memcmp (inode, "IN", 2) || inode[4] < 3)
+    return 0;
+  if (!(be64 (inode + 120) & FLAGS2_BIGTIME))
+    return be32 (inode + 144);
+  uint64_t seconds = be64 (inode + 144) / 1000000000;
+  return seconds > 1ull << 31 ? seconds - (1ull << 31) : 0;
+}
+
 /* Adds one group's counters; false if its headers are not there. */
 static bool
 add_group (const struct view *view, const struct geometry *fs, uint32_t group, uint64_t *free_blocks,
@@ -63,6 +85,7 @@ probe_xfs (struct probe *probe, const struct view *view, const char *path)
     xfs->flags |= GUARDD_STRUCTURE_DAMAGED;
     return true;
   }
+  xfs->made = read_made (view, &fs, super);
   xfs->total_bytes = fs.blocks * fs.block;
   uint64_t free_blocks = 0, used_inodes = 0, inodes = 0;
   uint32_t seen = 0, step = fs.groups > GROUPS_MAX ? fs.groups / GROUPS_MAX + 1 : 1;

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -124,6 +125,7 @@ def test_ext4_backup_of_another_filesystem_is_seen(_):
 def test_xfs_counts_inodes_of_all_groups(_):
     with image(512 * MIB, "mkfs.xfs", "-q") as disk:
         empty = structures(disk)["", "xfs"]
+        assert abs(empty["made"] - time.time()) < 60, "when mkfs made it"
         mounted(disk, "for i in $(seq 500); do mkdir d$i; echo $i >d$i/f; done")
         full = structures(disk)["", "xfs"]
         equal(full["used_inodes"] - empty["used_inodes"], 1000)

@@ -13,20 +13,29 @@
 #define EMPTY_INODES 16u
 #define EMPTY_BYTES (1u << 20)
 
-static bool
-is_empty (const struct guardd_structure *is)
+/* A filesystem whose counters come late may have been filled since; one that is older than that may not. */
+#define SETTLED_SECONDS 180
+
+enum fill { FILL_EMPTY, FILL_UNSURE, FILL_USED };
+
+static enum fill
+fill_of (const struct say *to, const struct guardd_structure *is)
 {
-  if (!(is->flags & GUARDD_STRUCTURE_COUNTED))
-    return false;
-  if (is->used_inodes != UINT64_MAX)
-    return is->used_inodes <= (is->kind == GUARDD_STRUCTURE_NTFS ? 32 : EMPTY_INODES);
-  return is->used_bytes <= EMPTY_BYTES;
+  uint64_t inodes = is->kind == GUARDD_STRUCTURE_NTFS ? 32 : EMPTY_INODES;
+  if (!(is->flags & GUARDD_STRUCTURE_COUNTED)
+      || (is->used_inodes != UINT64_MAX ? is->used_inodes > inodes : is->used_bytes > EMPTY_BYTES))
+    return FILL_USED;
+  if (!(is->flags & GUARDD_STRUCTURE_LAGGING)
+      || (is->made != 0 && to->input->time_us / 1000000 > (int64_t)is->made + SETTLED_SECONDS))
+    return FILL_EMPTY;
+  return FILL_UNSURE;
 }
 
 /* Whether something that somebody uses is in (or under) a container. */
 static bool
-holds_something (const struct guardd_observation *seen, const struct guardd_structure *container)
+holds_something (const struct say *to, const struct guardd_structure *container)
 {
+  const struct guardd_observation *seen = to->input->before;
   size_t length = strlen (container->path);
   for (uint32_t i = 0; i < seen->n_structures; i++) {
     const struct guardd_structure *is = &seen->structures[i];
@@ -35,7 +44,7 @@ holds_something (const struct guardd_observation *seen, const struct guardd_stru
     bool container_kind = is->kind == GUARDD_STRUCTURE_PARTITION || is->kind == GUARDD_STRUCTURE_LV
                           || is->kind == GUARDD_STRUCTURE_MBR || is->kind == GUARDD_STRUCTURE_GPT
                           || is->kind == GUARDD_STRUCTURE_SWAP;
-    if (under && is != container && !container_kind && !is_empty (is))
+    if (under && is != container && !container_kind && fill_of (to, is) != FILL_EMPTY)
       return true;
   }
   return false;
@@ -92,9 +101,11 @@ judge_identity (const struct say *to, const struct guardd_structure *before,
     say (to, finding, "%s has a new UUID and its old content", name.text);
     return;
   }
-  if (is_empty (before)) {
-    finding.level = GUARDD_LEVEL_INFO;
-    say (to, finding, "%s was formatted again; it was empty", name.text);
+  enum fill fill = fill_of (to, before);
+  if (fill != FILL_USED) {
+    finding.level = fill == FILL_EMPTY ? GUARDD_LEVEL_INFO : GUARDD_LEVEL_WARN;
+    say (to, finding, "%s was formatted again; it was empty%s", name.text,
+         fill == FILL_UNSURE ? ", as far as its counters said by then" : "");
     return;
   }
   if (before->flags & now->flags & GUARDD_STRUCTURE_COUNTED && before->used_inodes != UINT64_MAX) {
@@ -195,7 +206,6 @@ is_renumbered (const struct guardd_observation *now, const struct guardd_structu
 static void
 judge_gone (const struct say *to, const struct guardd_structure *before)
 {
-  const struct guardd_observation *was = to->input->before;
   const struct guardd_structure *instead = find_instead (to->input->now, before);
   struct say_name name = say_name (to, before);
   struct guardd_finding finding
@@ -204,9 +214,12 @@ judge_gone (const struct say *to, const struct guardd_structure *before)
   bool table = before->kind == GUARDD_STRUCTURE_MBR || before->kind == GUARDD_STRUCTURE_GPT;
   if (entry && is_renumbered (to->input->now, before))
     return;
-  if (before->kind == GUARDD_STRUCTURE_SWAP || ((entry || table) && !holds_something (was, before))
-      || (say_is_filesystem (before) && is_empty (before)))
+  if (before->kind == GUARDD_STRUCTURE_SWAP || ((entry || table) && !holds_something (to, before))
+      || (say_is_filesystem (before) && fill_of (to, before) == FILL_EMPTY))
     finding.level = GUARDD_LEVEL_INFO;
+  else if (say_is_filesystem (before) && fill_of (to, before) == FILL_UNSURE && instead
+           && say_is_filesystem (instead))
+    finding.level = GUARDD_LEVEL_WARN;
   if (before->kind == GUARDD_STRUCTURE_UNKNOWN)
     finding.level = GUARDD_LEVEL_WARN;
   if (instead && instead->kind != GUARDD_STRUCTURE_UNKNOWN) {
