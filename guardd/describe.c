@@ -82,6 +82,20 @@ describe_latest (const Guest *guest)
   return object;
 }
 
+static json_object *
+describe_incident (const Incident *incident)
+{
+  json_object *object = json_object_new_object ();
+  json_add_string (object, "id", incident->id);
+  json_add_string (object, "level", level_name (incident->level));
+  json_add_u64 (object, "snapshot_bad", incident->first_bad);
+  if (incident->good)
+    json_add_u64 (object, "snapshot_good", incident->good);
+  else
+    json_object_object_add (object, "snapshot_good", NULL);
+  return object;
+}
+
 json_object *
 describe_domain (Daemon *daemon, const Guest *guest)
 {
@@ -109,6 +123,8 @@ describe_domain (Daemon *daemon, const Guest *guest)
   json_add_u64 (object, "missed_intervals", guest->missed);
   json_add_u64 (object, "failures", guest->failures);
   json_add_string (object, "last_error", guest->last_error);
+  json_add_string (object, "level", level_name (guest->level));
+  json_object_object_add (object, "incident", guest->incident ? describe_incident (guest->incident) : NULL);
   return object;
 }
 

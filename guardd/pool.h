@@ -75,8 +75,8 @@ GPtrArray *pool_snapshots (Pool *pool, const char *domain_uuid);
 /* What was the newest; NULL: none. */
 Snapshot *pool_latest (Pool *pool, const char *domain_uuid);
 /* A snapshot by number, "latest", "last-good" (the newest that was judged ok or info;
- * while none is, the newest that is not evidence and does not come after one judged warn or critical), an ISO 8601 time (the newest not later), or an age ("-15min": the newest at least that
- * old).  now_us: for ages. */
+ * while none is, the newest that is not evidence and does not come after one judged warn or critical), an ISO
+ * 8601 time (the newest not later), or an age ("-15min": the newest at least that old).  now_us: for ages. */
 Snapshot *pool_resolve (Pool *pool, const char *domain_uuid, const char *which, gint64 now_us,
                         GError **error);
 /* Content of a small file of a snapshot ("domain.xml", "nvram"); NULL with POOL_ERROR_NOT_FOUND when it has

@@ -2,11 +2,11 @@
 /*
  * guardd/alert.h: the contract of an alert plugin: one way to tell people.
  *
- * The core keeps what is to be told until it has been, in order, and tries again: a plugin delivers one alert,
- * once, or says that it could not.
+ * The core keeps what is to be told until it has been, in order, and tries again: a plugin delivers one
+ * alert, once, or says that it could not.
  *
- * Concurrency: one call at a time per instance, on a thread of the core's that nothing else waits for.  Give up
- * when progress() returns nonzero; call it at least every second.
+ * Concurrency: one call at a time per instance, on a thread of the core's that nothing else waits for.  Give
+ * up when progress() returns nonzero; call it at least every second.
  */
 #ifndef GUARDD_ALERT_H
 #define GUARDD_ALERT_H

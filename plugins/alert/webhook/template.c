@@ -27,7 +27,7 @@ append_escaped (const char *text, char *to, size_t size)
   for (; *text && n + 6 < size; text++) {
     const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
     if (as) {
-      strcpy (to + n, as);
+      memcpy (to + n, as, strlen (as));
       n += strlen (as);
     } else {
       to[n++] = *text;

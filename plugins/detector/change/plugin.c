@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The change detector: what changed blocks turned into.  Discarding or zeroing what a filesystem says is in
- * use, and encrypting in place.  README.md has the rules, their thresholds and where those come from.
+ * use, and encrypting in place.  ../README.md has the rules, their thresholds and where those come from.
  */
 #include "../say.h"
 

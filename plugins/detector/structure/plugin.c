@@ -2,7 +2,7 @@
 /*
  * The structure detector: what a disk is divided into and formatted with, compared with what it was.
  * These rules need no history and no company: partition tables, superblocks and key slots do not change by
- * themselves.  README.md has them one by one, with their reasons.
+ * themselves.  ../README.md has them one by one, with their reasons.
  */
 #include "../say.h"
 
