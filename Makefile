@@ -138,10 +138,11 @@ $(KILLPOINT): $(wildcard tests/preload/*.[ch])
 	$(Q)$(CC) $(CPPFLAGS) $(filter-out -D_FORTIFY_SOURCE=2,$(ALL_CFLAGS)) -shared -o $@ $(filter %.c,$^) -ldl
 
 # libFuzzer needs clang and objects of its own
+$(BUILD)/fuzz/fuzz-sentinel: $(filter-out sentinel/main.c sentinel/sandbox.c,$(wildcard sentinel/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKGLIBS)
+	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKGLIBS) $(SENTINEL_LIBS)
 
 tests-built: all $(UNIT) $(HELPERS) $(FUZZERS) $(KILLPOINT)
 .PHONY: tests-built
