@@ -50,7 +50,7 @@ HELPERS   := $(patsubst tests/lib/%.c,$(BUILD)/tests/lib/%,$(wildcard tests/lib/
 FUZZERS   := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz-*.c))
 BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all help deps check unit bench demo lint fuzz soak valgrind install clean format
+.PHONY: all help deps check unit attacks bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
 all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(PLUGINS)
@@ -62,6 +62,7 @@ help:
 	@echo 'make check       every test; ends with "N passed, N failed"'
 	@echo 'make unit        the tests that need no QEMU'
 	@echo 'make bench       figures beside the peers, in the same run'
+	@echo 'make attacks     real guests attacked and administered; what is seen of it'
 	@echo 'make valgrind    the fast tests under valgrind'
 	@echo 'make soak        an hour with 30 guests, as a table (SECONDS_SOAK=3600)'
 	@echo 'make fuzz        fuzz the parsers (SECONDS_EACH=600)'
@@ -161,6 +162,10 @@ demo: deps
 bench: deps
 	@$(MAKE) --no-print-directory -j2 all $(HELPERS) $(BENCHES)
 	@BUILD=$(BUILD) tests/bench/bench
+
+attacks: deps
+	@$(MAKE) --no-print-directory -j2 all $(HELPERS)
+	@BUILD=$(BUILD) tests/attacks/attacks
 
 SECONDS_EACH ?= 600
 fuzz: deps

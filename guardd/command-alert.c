@@ -96,7 +96,7 @@ forget_done (Job *job, const GError *error)
   }
 }
 
-/* What is there now is what is normal: on a job, since the watch is the job's that owns the guest. */
+/* What is there now is what is normal: on a job, since the watch belongs to one at a time. */
 static void
 forget (ControlCall *call, Daemon *daemon, const Alert *alert)
 {
@@ -110,7 +110,7 @@ forget (ControlCall *call, Daemon *daemon, const Alert *alert)
   job->data_free = g_free;
   job->run = forget_run;
   job->done = forget_done;
-  job_start (job);
+  job_start_look (job);
 }
 
 void

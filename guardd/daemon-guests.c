@@ -199,7 +199,7 @@ roster_gone (const char *uuid, void *opaque)
   json_object *event = describe_guest_event (guest);
   json_add_string (event, "what", "undefined");
   control_event (daemon->control, "DOMAIN_CHANGED", event);
-  if (guest->busy == NULL && guest_snapshots (guest) == 0)
+  if (guest->busy == NULL && guest->looking == NULL && guest_snapshots (guest) == 0)
     g_hash_table_remove (daemon->guests, uuid);
 }
 

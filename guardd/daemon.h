@@ -39,9 +39,11 @@ typedef struct {
   char *last_error;
   Session *session;   /* NULL: none yet */
   Job *busy;          /* owns the guest: captures, rollbacks; NULL: none */
+  Job *looking;       /* owns the watch: looks at a snapshot, or forgets; NULL: none */
+  GQueue looks;       /* Job, for when that is done */
   GQueue waiting;     /* Job, for when it is free */
   bool shutdown_due;  /* it went off: capture that state */
-  Watch *watch;       /* of the job that owns it; NULL: none yet */
+  Watch *watch;       /* of `looking`; NULL: none yet */
   Level level;        /* of the newest snapshot that was looked at */
   guint blind;        /* snapshots in a row that could not be looked at */
   Incident *incident; /* as the watch last had it; NULL: none is open */

@@ -206,8 +206,7 @@ watch_done (Job *job, const GError *error)
   incident_free (guest->incident);
   guest->incident = incident_copy (data->incident);
   log_verdict (job, data);
-  if (data->verdict.level != LEVEL_OK)
-    tell_verdict (job, data);
+  tell_verdict (job, data);
   if (data->verdict.opened || data->verdict.raised)
     daemon_alarm (job->daemon, guest);
   if (guest->blind == DAEMON_BLIND_ALARM)
@@ -225,5 +224,5 @@ job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot)
   job->data_free = data_free;
   job->run = watch_run;
   job->done = watch_done;
-  job_start (job);
+  job_start_look (job);
 }

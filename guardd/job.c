@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define G_LOG_DOMAIN "guardd"
 #include "job.h"
 
 #define WAITING_MAX 16u
@@ -56,6 +57,18 @@ job_launch (Job *job)
   g_thread_pool_push (daemon->threads, job, NULL);
 }
 
+static void
+look_next (const Daemon *daemon, Guest *guest)
+{
+  Job *next;
+  guest->looking = NULL;
+  while (daemon->stopping && (next = g_queue_pop_head (&guest->looks)) != NULL)
+    job_free (next);
+  guest->looking = g_queue_pop_head (&guest->looks);
+  if (guest->looking)
+    job_launch (guest->looking);
+}
+
 static gboolean
 job_finish (gpointer data)
 {
@@ -63,7 +76,7 @@ job_finish (gpointer data)
   Job *job = outcome->job;
   Daemon *daemon = job->daemon;
   Guest *guest = job->guest;
-  bool owner = guest && guest->busy == job;
+  bool owner = guest && guest->busy == job, looked = guest && guest->looking == job;
   g_ptr_array_remove_fast (daemon->running, job);
   daemon->captures -= job->capture;
   if (owner)
@@ -74,6 +87,8 @@ job_finish (gpointer data)
   job_free (job);
   g_clear_error (&outcome->error);
   g_free (outcome);
+  if (looked)
+    look_next (daemon, guest);
   Job *next = owner && guest->busy == NULL ? g_queue_pop_head (&guest->waiting) : NULL;
   if (next && !daemon->stopping) {
     guest->busy = next;
@@ -102,6 +117,24 @@ void
 job_start_beside (Job *job)
 {
   job_launch (job);
+}
+
+void
+job_start_look (Job *job)
+{
+  Guest *guest = job->guest;
+  if (guest->looking == NULL) {
+    guest->looking = job;
+    job_launch (job);
+  } else if (g_queue_get_length (&guest->looks) < WAITING_MAX) {
+    g_queue_push_tail (&guest->looks, job);
+  } else {
+    g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_BUSY,
+                                            "%s has %u snapshots to be looked at", guest->name, WAITING_MAX);
+    g_warning ("%s: that one is left out", error->message);
+    job_answer (job, error);
+    job_free (job);
+  }
 }
 
 void

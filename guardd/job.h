@@ -28,6 +28,8 @@ struct Job {
 Job *job_new (Daemon *daemon, Guest *guest, ControlCall *call);
 /* Runs it, after what the guest is busy with; takes it over. */
 void job_start (Job *job);
+/* Runs it after the looks that the guest's snapshots wait for, beside everything else: the watch is its. */
+void job_start_look (Job *job);
 /* Runs it beside whatever the guest is busy with: for work that only reads the pool. */
 void job_start_beside (Job *job);
 void job_free (Job *job);
@@ -45,7 +47,7 @@ void job_sweep (Daemon *daemon, Guest *guest);
 void job_respond (Daemon *daemon, Guest *guest);
 
 /* --- job-watch.c --- */
-/* Looks at a snapshot and judges it, after what the guest is busy with. */
+/* Looks at a snapshot and judges it. */
 void job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot);
 
 /* --- job-capture.c --- */

@@ -11,6 +11,10 @@ import tempfile
 
 MODULES = ["virtio_pci", "virtio_blk", "xfs"]  # ext4 is built into Debian's kernels
 TOOLS = ["mke2fs", "e2fsck", "mkfs.xfs", "xfs_repair", "wipefs", "shred", "fallocate", "sfdisk", "blkdiscard"]
+# For make attacks: whatever an intruder, or an administrator, finds on a server.
+MORE_MODULES = ["btrfs", "dm-mod", "dm-crypt"]
+MORE_TOOLS = ["mkfs.btrfs", "btrfs", "mkntfs", "sgdisk", "cryptsetup", "lvm", "resize2fs", "tune2fs", "e4defrag", "xfs_growfs",
+              "fstrim", "openssl", "xz", "zstd", "gzip", "find", "rm", "dd", "truncate"]
 INIT = """\
 #!/bin/sh
 export PATH=/bin:/sbin HOME=/root
@@ -38,10 +42,10 @@ def output(*argv):
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 
-def modules(release):
-    """Paths of MODULES and of what they need, in the order of loading."""
+def modules(release, names):
+    """Paths of modules and of what they need, in the order of loading."""
     paths = []
-    for name in MODULES:
+    for name in names:
         for line in output("/sbin/modprobe", "-S", release, "--show-depends", name).splitlines():
             word, path = line.split()[:2]
             if word == "insmod" and path not in paths:
@@ -53,7 +57,7 @@ def libraries(binary):
     return re.findall(r"(/\S+) \(0x", output("ldd", binary))
 
 
-def fill(root, release):
+def fill(root, release, tools, wanted):
     for folder in ("bin", "sbin", "proc", "sys", "dev", "tmp", "root", "mnt", "etc", "lib/modules"):
         os.makedirs(root / folder)
     # busybox first: a real tool takes the place of an applet of that name.
@@ -61,7 +65,7 @@ def fill(root, release):
     for applet in output("/bin/busybox", "--list").split():
         if applet != "busybox":
             os.symlink("/bin/busybox", root / "bin" / applet)
-    for tool in TOOLS:
+    for tool in tools:
         source = shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin")
         (root / "bin" / tool).unlink(missing_ok=True)
         shutil.copy(source, root / "bin" / tool)
@@ -72,7 +76,7 @@ def fill(root, release):
     os.symlink("mke2fs", root / "bin/mkfs.ext4")
     shutil.copy("/etc/mke2fs.conf", root / "etc")
     names = []
-    for path in modules(release):
+    for path in modules(release, wanted):
         names.append(os.path.basename(path))
         shutil.copy(path, root / "lib/modules")
     init = root / "init"
@@ -80,22 +84,23 @@ def fill(root, release):
     init.chmod(0o755)
 
 
-def build(folder):
-    """(kernel image, initramfs); made anew when this file or the kernel changed."""
+def build(folder, full=False):
+    """(kernel image, initramfs); made anew when this file or the kernel changed.  full: with MORE_TOOLS."""
     image, release = kernel()
     version = hashlib.sha256(pathlib.Path(__file__).read_bytes() + release.encode()).hexdigest()[:12]
-    path = pathlib.Path(folder) / f"initramfs-{version}.cpio"
+    stem = "full-initramfs" if full else "initramfs"
+    path = pathlib.Path(folder) / f"{stem}-{version}.cpio"
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             root = pathlib.Path(scratch) / "root"
             root.mkdir()
-            fill(root, release)
+            fill(root, release, TOOLS + MORE_TOOLS * full, MODULES + MORE_MODULES * full)
             names = "".join(f"{name}\0" for name in sorted(str(p.relative_to(root)) for p in root.rglob("*")))
             with open(pathlib.Path(scratch) / "cpio", "wb") as archive:
                 subprocess.run(
                     ["cpio", "--quiet", "-0", "-o", "-H", "newc"], input=names.encode(), cwd=root, stdout=archive, check=True
                 )
-            for old in pathlib.Path(folder).glob("initramfs-*.cpio"):
+            for old in pathlib.Path(folder).glob(f"{stem}-*.cpio"):
                 old.unlink()
             os.rename(archive.name, path)
     return image, path

@@ -63,10 +63,10 @@ class Console:
 
 
 class LinuxGuest(Guest):
-    def __init__(self, bed, name, disks, memory_mib=256, **options):
+    def __init__(self, bed, name, disks, memory_mib=256, full=False, **options):
         super().__init__(bed, name, disks, **options)
         self.memory_mib = memory_mib
-        self.kernel, self.initrd = initramfs.build(bed.build / "tests")
+        self.kernel, self.initrd = initramfs.build(bed.build / "tests", full)
         self.console = None
 
     @property

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is remembered of a guest, and what the detectors make of it, over days that pass in a moment. */
+#include "guardd/change-scan.h"
+#include "guardd/peaks.h"
+#include "guardd/watch.h"
+
+#include "base/files.h"
+#include "base/json.h"
+
+#include <string.h>
+
+#define MINUTE ((gint64)60 * G_USEC_PER_SEC)
+#define HOUR (60 * MINUTE)
+#define START (1000000 * HOUR)
+#define FILES 10000u
+
+static struct guardd_observation
+disk_with (guint64 inodes, guint64 bytes)
+{
+  struct guardd_observation seen = { .size_of = sizeof seen, .n_structures = 1, .disk_size = 100ull << 30 };
+  seen.structures[0] = (struct guardd_structure){ .kind = GUARDD_STRUCTURE_EXT,
+                                                  .flags = GUARDD_STRUCTURE_COUNTED,
+                                                  .length = 100ull << 30,
+                                                  .uuid = { 1 },
+                                                  .made = 1,
+                                                  .total_bytes = 100ull << 30,
+                                                  .used_bytes = bytes,
+                                                  .total_inodes = 1000000,
+                                                  .used_inodes = inodes,
+                                                  .used_dirs = inodes / 10 };
+  return seen;
+}
+
+typedef struct {
+  char *folder;
+  Watch *watch;
+  Detectors *detectors;
+  guint64 number;
+  char *rule;
+} Fixture;
+
+static void
+set_up (Fixture *fixture, gconstpointer data)
+{
+  const char *plugins = g_getenv ("GUARDD_PLUGIN_DIR") ? g_getenv ("GUARDD_PLUGIN_DIR") : "build/plugins";
+  fixture->folder = g_dir_make_tmp ("guardd-watch-XXXXXX", NULL);
+  fixture->watch = watch_new (fixture->folder, "0b2a9cb0-2c5c-4d0e-9c1e-2d4f0a0f0001");
+  fixture->detectors = detectors_open (plugins);
+  g_assert_cmpuint (detectors_count (fixture->detectors), >=, 3);
+}
+
+static void
+tear_down (Fixture *fixture, gconstpointer data)
+{
+  watch_free (fixture->watch);
+  detectors_close (fixture->detectors);
+  files_remove_tree (-100, fixture->folder, NULL);
+  g_free (fixture->folder);
+  g_free (fixture->rule);
+}
+
+/* The verdict on the next snapshot; fixture->rule: the worst finding's. */
+static Level
+judge (Fixture *fixture, gint64 time_us, const struct guardd_observation *seen)
+{
+  WatchDisk disk = { "vda", seen, "nobody could look" };
+  Verdict verdict;
+  watch_judge (fixture->watch, fixture->detectors, ++fixture->number, time_us, &disk, 1, &verdict);
+  const Finding *worst = findings_worst (verdict.findings);
+  g_free (fixture->rule);
+  fixture->rule = g_strdup (worst ? worst->rule : "");
+  Level level = verdict.level;
+  verdict_clear (&verdict);
+  return level;
+}
+
+static Level
+judge_counts (Fixture *fixture, gint64 time_us, guint64 inodes, guint64 bytes)
+{
+  struct guardd_observation seen = disk_with (inodes, bytes);
+  return judge (fixture, time_us, &seen);
+}
+
+static void
+test_slow (Fixture *fixture, gconstpointer data)
+{
+  guint64 files = FILES;
+  gint64 time = START, began = 0;
+  for (; time < START + 30 * HOUR; time += 5 * MINUTE)
+    g_assert_cmpint (judge_counts (fixture, time, files, 10ull << 30), ==, LEVEL_OK);
+  /* 0.2 % every five minutes: nothing by itself, a fifth within some eight hours. */
+  began = time;
+  Level level = LEVEL_OK;
+  for (; level < LEVEL_WARN && time < began + 24 * HOUR; time += 5 * MINUTE) {
+    files -= 20;
+    level = judge_counts (fixture, time, files, 10ull << 30);
+  }
+  g_assert_cmpint (level, ==, LEVEL_WARN);
+  g_assert_cmpstr (fixture->rule, ==, "slow-deletion");
+  g_assert_cmpuint (files, >=, FILES / 10 * 7);
+  /* What is good is from before it began, as nearly as the counters tell. */
+  g_assert_cmpint (watch_incident (fixture->watch)->sign_us, <=, began + 2 * HOUR);
+  g_assert_cmpint (watch_incident (fixture->watch)->sign_us, >=, began - 2 * HOUR);
+}
+
+static void
+test_sudden (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge_counts (fixture, START, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, 900, 9ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_cmpstr (fixture->rule, ==, "mass-deletion");
+  g_assert_cmpuint (watch_incident (fixture->watch)->good, ==, 1);
+  g_assert_cmpint (watch_incident (fixture->watch)->sign_us, ==, START + MINUTE);
+  /* The ruin does not become what is normal. */
+  g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, 900, 9ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, START + 9 * HOUR, 900, 9ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, START + 10 * HOUR, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_null (watch_incident (fixture->watch));
+}
+
+static void
+test_emptied (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge_counts (fixture, START, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, FILES, 1ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_cmpstr (fixture->rule, ==, "mass-emptying");
+}
+
+static void
+test_growth (Fixture *fixture, gconstpointer data)
+{
+  for (guint i = 0; i < 100; i++)
+    g_assert_cmpint (judge_counts (fixture, START + i * HOUR, FILES + 500 * i, (10ull + i / 2) << 30), ==,
+                     LEVEL_OK);
+  /* A tenth less, as a package's removal makes it. */
+  g_assert_cmpint (judge_counts (fixture, START + 100 * HOUR, (FILES + 500 * 99) / 10 * 9, 50ull << 30), ==,
+                   LEVEL_OK);
+}
+
+static void
+test_memory_survives (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge_counts (fixture, START, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, 900, 9ull << 30), ==, LEVEL_CRITICAL);
+  g_autofree char *id = g_strdup (watch_incident (fixture->watch)->id);
+  watch_free (fixture->watch);
+  fixture->watch = watch_new (fixture->folder, "0b2a9cb0-2c5c-4d0e-9c1e-2d4f0a0f0001");
+  g_assert_cmpstr (watch_incident (fixture->watch)->id, ==, id);
+  g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, FILES, 10ull << 30), ==, LEVEL_OK);
+}
+
+static void
+test_blind (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge (fixture, START, NULL), ==, LEVEL_BLIND);
+  g_assert_null (watch_incident (fixture->watch));
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, 900, 10ull << 30), ==, LEVEL_CRITICAL);
+  /* That nobody can look any more ends nothing. */
+  g_assert_cmpint (judge (fixture, START + 3 * MINUTE, NULL), ==, LEVEL_CRITICAL);
+}
+
+static void
+test_encryption (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 10ull << 30);
+  g_assert_cmpint (judge (fixture, START, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_FREE] = 500u << 20; /* a compressed backup */
+  g_assert_cmpint (judge (fixture, START + MINUTE, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 200u << 20;
+  g_assert_cmpint (judge (fixture, START + 2 * MINUTE, &seen), ==, LEVEL_CRITICAL);
+  g_assert_cmpstr (fixture->rule, ==, "encryption");
+  /* It was about that change: over an hour later there is nothing more of it. */
+  struct guardd_observation quiet = disk_with (FILES, 10ull << 30);
+  g_assert_cmpint (judge (fixture, START + 30 * MINUTE, &quiet), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge (fixture, START + 2 * HOUR, &quiet), ==, LEVEL_OK);
+}
+
+static void
+test_peaks (void)
+{
+  Peaks *peaks = peaks_new ();
+  struct guardd_peak most[GUARDD_HORIZONS];
+  struct guardd_structure is = { .used_inodes = 500, .used_bytes = 7, .used_dirs = G_MAXUINT64 };
+  peaks_add (peaks, START, &is);
+  is.used_inodes = 100;
+  peaks_add (peaks, START + 30 * MINUTE, &is);
+  peaks_get (peaks, START + 30 * MINUTE, most);
+  g_assert_cmpuint (most[GUARDD_HORIZON_HOUR].used_inodes, ==, 500);
+  g_assert_cmpuint (most[GUARDD_HORIZON_HOUR].used_dirs, ==, 0);
+  peaks_get (peaks, START + 90 * MINUTE - 1, most);
+  g_assert_cmpuint (most[GUARDD_HORIZON_HOUR].used_inodes, ==, 100);
+  g_assert_cmpuint (most[GUARDD_HORIZON_DAY].used_inodes, ==, 500);
+  peaks_get (peaks, START + 26 * HOUR, most);
+  g_assert_cmpuint (most[GUARDD_HORIZON_DAY].used_inodes, ==, 0);
+  g_assert_cmpuint (most[GUARDD_HORIZON_WEEK].used_inodes, ==, 500);
+  g_autoptr (json_object) json = peaks_to_json (peaks);
+  Peaks *copy = peaks_from_json (json);
+  peaks_get (copy, START + 30 * MINUTE, most);
+  g_assert_cmpuint (most[GUARDD_HORIZON_HOUR].used_inodes, ==, 500);
+  peaks_free (peaks);
+  peaks_free (copy);
+}
+
+static void
+test_classes (void)
+{
+  guint8 text[4096], random[4096], partly[4096], zero[4096] = { 0 };
+  static const char words[] = "the quick brown fox jumps over the lazy dog and files its mail; ";
+  g_autoptr (GRand) rand = g_rand_new_with_seed (1);
+  for (guint i = 0; i < sizeof text; i++) {
+    text[i] = (guint8)words[(i * 7 + i / 64) % (sizeof words - 1)];
+    random[i] = (guint8)g_rand_int (rand);
+    partly[i] = i / 16 % 2 ? text[i] : random[i];
+  }
+  g_assert_cmpint (change_classify (text, random, 4096), ==, GUARDD_CHANGE_LOW_TO_HIGH);
+  g_assert_cmpint (change_classify (text, partly, 4096), ==, GUARDD_CHANGE_LOW_TO_MID);
+  g_assert_cmpint (change_classify (random, partly, 4096), ==, GUARDD_CHANGE_OTHER);
+  g_assert_cmpint (change_classify (text, zero, 4096), ==, GUARDD_CHANGE_TO_ZERO);
+  g_assert_cmpint (change_classify (zero, random, 4096), ==, GUARDD_CHANGE_FROM_ZERO);
+  random[0] ^= 1;
+  g_assert_cmpint (change_classify (partly, text, 4096), ==, GUARDD_CHANGE_OTHER);
+  g_assert_cmpfloat (entropy_bits (zero, 4096), ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/watch/peaks-fall-out", test_peaks);
+  g_test_add_func ("/watch/classes-of-change", test_classes);
+#define ADD(name, function) g_test_add ("/watch/" name, Fixture, NULL, set_up, function, tear_down)
+  ADD ("slow-deletion-is-found-and-its-beginning", test_slow);
+  ADD ("sudden-deletion-freezes-what-is-normal", test_sudden);
+  ADD ("emptied-files-keep-their-inodes", test_emptied);
+  ADD ("growth-and-a-tenth-less-are-quiet", test_growth);
+  ADD ("an-incident-outlives-a-restart", test_memory_survives);
+  ADD ("blind-is-not-ok-and-ends-nothing", test_blind);
+  ADD ("encryption-in-place-but-not-in-free-space", test_encryption);
+  return g_test_run ();
+}
