@@ -17,6 +17,7 @@ class Case:
     prepare: str = ""
     why: str = ""  # of a benign case above info
     power_off: bool = False  # at once after the script
+    late: int = 0  # seconds until the filesystem writes what its counters are made of
 
 
 def wipe(name, disk, script, **more):
@@ -38,7 +39,7 @@ ATTACKS = [
     wipe("mkntfs over ext4", "ext4", OFF + "mkntfs -Q -q -F /dev/vda"),
     wipe("wipefs -a", "ext4", OFF + "wipefs -q -a /dev/vda"),
     wipe("rm -rf of all", "ext4", "rm -rf /m/*; sync"),
-    wipe("rm -rf of all, xfs", "xfs", "rm -rf /m/*; sync"),
+    wipe("rm -rf of all, xfs", "xfs", "rm -rf /m/*; sync", late=100),
     wipe("rm -rf of all, btrfs", "btrfs", "rm -rf /m/*; sync"),
     wipe("rm -rf, then fstrim", "ext4", "rm -rf /m/files; sync; fstrim /m"),
     wipe("find -delete", "ext4", "find /m/files -type f -delete; sync"),
