@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define PIECE 4096u
-#define SAMPLE_BLOCKS 1024u            /* 64 MiB */
+#define BLOCK_PIECES (GUARDD_BLOCK_SIZE / PIECE)
+#define SAMPLE_PIECES 2048u            /* a share of a tenth is known to 1.3 percent then, 95 times of 100 */
 #define BLOCKS_MAX (16u * 1024 * 1024) /* 1 TiB of changes; beyond, a sample of the first is enough */
 /* Measured on 4 KiB blocks: random 7.95, compressed 7.85-7.95, text 4.8, programs 5.1; every other 16 bytes
  * encrypted raises text and programs by 1.9 to 2.2 bits. */
@@ -13,17 +14,31 @@
 #define LOW_BITS 7.2
 #define RISE_BITS 1.5
 
+/* n log2 n for every count that a piece can have: the logarithm would cost ten times the counting. */
+static const double *
+weights (void)
+{
+  static gsize ready;
+  static double table[PIECE + 1];
+  if (g_once_init_enter (&ready)) {
+    for (guint n = 1; n <= PIECE; n++)
+      table[n] = n * log2 (n);
+    g_once_init_leave (&ready, 1);
+  }
+  return table;
+}
+
 double
 entropy_bits (const guint8 *data, size_t length)
 {
+  const double *weight = weights ();
   guint counts[256] = { 0 };
-  double bits = 0;
+  double sum = 0;
   for (size_t i = 0; i < length; i++)
     counts[data[i]]++;
   for (guint i = 0; i < 256; i++)
-    if (counts[i])
-      bits -= counts[i] * log2 ((double)counts[i] / (double)length);
-  return bits / (double)length;
+    sum += weight[counts[i]];
+  return (weight[length] - sum) / (double)length;
 }
 
 static bool
@@ -78,17 +93,14 @@ collect (void *opaque, const struct guardd_block *block)
 }
 
 static bool
-scan_block (StorageReader *now, StorageReader *before, guint64 number, guint8 *buffer, GArray *runs,
-            GError **error)
+scan_piece (StorageReader *now, StorageReader *before, guint64 offset, GArray *runs, GError **error)
 {
-  guint8 *old = buffer + GUARDD_BLOCK_SIZE;
-  guint64 offset = number * GUARDD_BLOCK_SIZE;
-  if (!storage_image_read (now, offset, buffer, GUARDD_BLOCK_SIZE, error)
-      || !storage_image_read (before, offset, old, GUARDD_BLOCK_SIZE, error))
+  guint8 is[PIECE], was[PIECE];
+  if (!storage_image_read (now, offset, is, PIECE, error)
+      || !storage_image_read (before, offset, was, PIECE, error))
     return false;
-  for (guint at = 0; at < GUARDD_BLOCK_SIZE; at += PIECE)
-    if (memcmp (buffer + at, old + at, PIECE) != 0)
-      add_run (runs, offset + at, PIECE, change_classify (old + at, buffer + at, PIECE));
+  if (memcmp (is, was, PIECE) != 0)
+    add_run (runs, offset, PIECE, change_classify (was, is, PIECE));
   return true;
 }
 
@@ -102,7 +114,6 @@ bool
 change_scan (StorageReader *now, StorageReader *before, ChangeScan *scan, GError **error)
 {
   g_autoptr (GArray) data = g_array_new (false, false, sizeof (guint64));
-  g_autofree guint8 *buffer = g_malloc (2 * GUARDD_BLOCK_SIZE);
   scan->runs = g_array_new (false, false, sizeof (struct wire_run));
   scan->data_factor = 1;
   Collect into = { data, scan->runs, MIN (storage_image_size (now), storage_image_size (before)) };
@@ -110,10 +121,13 @@ change_scan (StorageReader *now, StorageReader *before, ChangeScan *scan, GError
     return false;
   if (error)
     g_clear_error (error);
-  guint step = (data->len + SAMPLE_BLOCKS - 1) / SAMPLE_BLOCKS;
-  scan->data_factor = MAX (step, 1);
-  for (guint i = 0; i < data->len; i += (guint)scan->data_factor)
-    if (!scan_block (now, before, g_array_index (data, guint64, i), buffer, scan->runs, error))
+  guint64 pieces = (guint64)data->len * BLOCK_PIECES;
+  scan->data_factor = MAX ((pieces + SAMPLE_PIECES - 1) / SAMPLE_PIECES, 1);
+  for (guint64 i = 0; i < pieces; i += scan->data_factor) {
+    guint64 offset
+        = g_array_index (data, guint64, i / BLOCK_PIECES) * GUARDD_BLOCK_SIZE + i % BLOCK_PIECES * PIECE;
+    if (!scan_piece (now, before, offset, scan->runs, error))
       return false;
+  }
   return true;
 }

@@ -15,8 +15,8 @@ typedef struct {
 } ChangeScan;
 
 void change_scan_clear (ChangeScan *scan);
-/* now, before: the same disk.  Blocks that became zero are all told; of the others at most 64 MiB are read,
- * evenly chosen. */
+/* now, before: the same disk.  Blocks that became zero are all told; of the others at most 2,048 pieces are
+ * read, evenly chosen. */
 bool change_scan (StorageReader *now, StorageReader *before, ChangeScan *scan, GError **error);
 
 /* Shannon's entropy, bits a byte; pure. */

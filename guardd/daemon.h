@@ -33,6 +33,7 @@ typedef struct {
   const ConfigPolicy *policy; /* NULL: not protected */
   Pool *pool;                 /* the policy's, or where its snapshots are; may be NULL */
   gint64 due;                 /* monotonic, 0: nothing is due */
+  guint64 unchanged;          /* intervals at which a paused guest had nothing new, since start */
   guint64 missed;             /* intervals, since start */
   gint64 missed_told;         /* monotonic: when they were last reported */
   guint failures;             /* in a row */

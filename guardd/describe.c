@@ -121,6 +121,7 @@ describe_domain (Daemon *daemon, const Guest *guest)
   else
     json_object_object_add (object, "next_in_ms", NULL);
   json_add_u64 (object, "missed_intervals", guest->missed);
+  json_add_u64 (object, "unchanged_intervals", guest->unchanged);
   json_add_u64 (object, "failures", guest->failures);
   json_add_string (object, "last_error", guest->last_error);
   json_add_string (object, "level", level_name (guest->level));

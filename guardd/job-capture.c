@@ -116,8 +116,10 @@ capture_succeeded (Job *job)
     g_message ("%s: snapshots work again after %u failures", guest->name, guest->failures);
   guest->failures = 0;
   g_clear_pointer (&guest->last_error, g_free);
-  if (data->snapshot == NULL)
+  if (data->snapshot == NULL) {
+    guest->unchanged++;
     return;
+  }
   control_event (job->daemon->control, "SNAPSHOT_CREATED", describe_snapshot (data->snapshot));
   daemon_prune_soon (job->daemon, guest->uuid);
   job_watch (job->daemon, guest, data->snapshot);

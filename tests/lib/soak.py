@@ -80,11 +80,12 @@ class Soak:
         return self.bed.sh("list")["domains"]
 
     def taken(self):
-        """{name: (number of the newest snapshot, missed intervals)}"""
+        """{name: (intervals that had a snapshot or needed none, missed intervals)}"""
         found = {}
         for domain in self.domains():
             newest = self.bed.sh("snapshot-info", domain["name"], "latest")
-            found[domain["name"]] = newest["number"], self.bed.sh("dominfo", domain["name"])["missed_intervals"]
+            info = self.bed.sh("dominfo", domain["name"])
+            found[domain["name"]] = newest["number"] + info["unchanged_intervals"], info["missed_intervals"]
         return found
 
     def sample(self):
