@@ -129,6 +129,9 @@ static void
 capture_done (Job *job, const GError *error)
 {
   CaptureData *data = job->data;
+  /* First of all: what follows takes processors that the one who waits could use. */
+  if (job->call && data->snapshot)
+    control_call_return (g_steal_pointer (&job->call), describe_snapshot (data->snapshot));
   /* A start of the guest ends the reading of its images: nothing is wrong. */
   if (error && g_cancellable_is_cancelled (job->cancellable))
     g_debug ("%s: capture given up: %s", job->guest->name, error->message);
@@ -136,8 +139,6 @@ capture_done (Job *job, const GError *error)
     capture_failed (job, error);
   else
     capture_succeeded (job);
-  if (job->call && data->snapshot)
-    control_call_return (g_steal_pointer (&job->call), describe_snapshot (data->snapshot));
 }
 
 Job *
