@@ -72,8 +72,9 @@ side_use (struct ext_side *side, uint64_t block)
   return bit / 8 < fs->block_size && side->bitmap[bit / 8] >> bit % 8 & 1 ? USE_TAKEN : USE_FREE;
 }
 
-/* The primary superblock and descriptors, allocation maps and inodes in use.  With flex_bg the maps and
- * tables of a run of groups lie together, in that run's first one. */
+/* The primary superblock and descriptors, and inodes in use.  Not the allocation maps: that of a group whose
+ * last file was deleted is zero.  With flex_bg the tables of a run of groups lie together, in that run's
+ * first one. */
 static bool
 is_metadata (const struct ext *fs, uint64_t block)
 {
@@ -89,9 +90,6 @@ is_metadata (const struct ext *fs, uint64_t block)
     ext_group (fs, i, &is);
     uint64_t used = fs->group_inodes - (is.unused_inodes < fs->group_inodes ? is.unused_inodes : 0);
     uint64_t table = (used * fs->inode_size + fs->block_size - 1) / fs->block_size;
-    if ((block == is.block_bitmap && !(is.flags & EXT_GROUP_BLOCK_UNINIT))
-        || (block == is.inode_bitmap && !(is.flags & EXT_GROUP_INODE_UNINIT)))
-      return true;
     if (!(is.flags & EXT_GROUP_INODE_UNINIT) && block >= is.inode_table && block - is.inode_table < table)
       return true;
   }

@@ -79,7 +79,7 @@ enum guardd_change_place {
   GUARDD_PLACE_UNKNOWN = 0, /* no map could be read */
   GUARDD_PLACE_FREE,        /* is free now, or was free before */
   GUARDD_PLACE_KEPT,        /* allocated before and after: something was overwritten in place */
-  GUARDD_PLACE_METADATA,    /* superblock, descriptors, allocation maps, inodes in use */
+  GUARDD_PLACE_METADATA,    /* superblock, descriptors, inodes in use */
   GUARDD_PLACES,
 };
 

@@ -26,7 +26,8 @@ def wipe(name, disk, script, **more):
 
 OFF = "cd /; umount -l /m; "
 ENCRYPT = "openssl enc -aes-256-ctr -pass pass:x -pbkdf2 -iter 1"
-IN_PLACE = f'for f in $(find /m/files -type f); do {ENCRYPT} -nosalt -in $f -out /tmp/x && dd if=/tmp/x of=$f conv=notrunc 2>/dev/null; done; sync'
+IN_PLACE = f"{ENCRYPT} -nosalt -in /m/text -out /tmp/x 2>/dev/null; dd if=/tmp/x of=/m/text bs=1M conv=notrunc 2>/dev/null; sync"
+TEXT = "cat $(/bin/find /m/files -type f) >/m/text; sync"
 
 ATTACKS = [
     wipe("mkfs.ext4 over ext4", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda"),
@@ -40,9 +41,9 @@ ATTACKS = [
     wipe("wipefs -a", "ext4", OFF + "wipefs -q -a /dev/vda"),
     wipe("rm -rf of all", "ext4", "rm -rf /m/*; sync"),
     wipe("rm -rf of all, xfs", "xfs", "rm -rf /m/*; sync", late=100),
-    wipe("rm -rf of all, btrfs", "btrfs", "rm -rf /m/*; sync"),
+    wipe("rm -rf of all, btrfs", "btrfs", "rm -rf /m/*; sync", late=60),
     wipe("rm -rf, then fstrim", "ext4", "rm -rf /m/files; sync; fstrim /m"),
-    wipe("find -delete", "ext4", "find /m/files -type f -delete; sync"),
+    wipe("find -delete", "ext4", "/bin/find /m/files -type f -delete; sync"),
     wipe("blkdiscard", "ext4", OFF + "blkdiscard -f /dev/vda"),
     wipe("dd zero over the disk, mounted", "ext4", "dd if=/dev/zero of=/dev/vda bs=1M 2>/dev/null; sync"),
     wipe("dd urandom over the disk", "ext4", "dd if=/dev/urandom of=/dev/vda bs=1M count=64 2>/dev/null; sync"),
@@ -50,16 +51,16 @@ ATTACKS = [
     wipe("dd zero over one partition", "gpt", OFF + "dd if=/dev/zero of=/dev/vda1 bs=1M 2>/dev/null; sync"),
     wipe("MBR zeroed", "mbr", OFF + "dd if=/dev/zero of=/dev/vda bs=512 count=1 2>/dev/null; sync"),
     wipe("GPT, both copies", "gpt", OFF + "sgdisk -Z /dev/vda >/dev/null; sync"),
-    wipe("shred of files", "ext4", "find /m/files -type f -exec shred -n 1 -u {} +; sync"),
+    wipe("shred of files", "ext4", "/bin/find /m/files -type f -exec shred -n 1 -u {} +; sync"),
     wipe("LUKS header zeroed", "luks", "dd if=/dev/zero of=/dev/vda bs=1M count=4 2>/dev/null; sync"),
     wipe("LUKS keys erased", "luks", "cryptsetup erase -q /dev/vda; sync"),
     wipe("NTFS, MFT overwritten", "ntfs", "dd if=/dev/urandom of=/dev/vda bs=4096 seek=4 count=64 conv=notrunc 2>/dev/null; sync"),
     wipe("PV label zeroed", "lvm", OFF + "dd if=/dev/zero of=/dev/vda bs=512 count=8 2>/dev/null; sync"),
     wipe("VG metadata zeroed", "lvm", OFF + "dd if=/dev/zero of=/dev/vda bs=4096 seek=1 count=200 2>/dev/null; sync"),
-    Case("truncate of all files", "ext4", "find /m/files -type f -exec truncate -s 0 {} +; sync", "warn"),
+    Case("truncate of all files", "ext4", "/bin/find /m/files -type f -exec truncate -s 0 {} +; sync", "warn"),
     Case("a big database dropped", "ext4", "rm /m/db; sync", "warn",
          prepare="dd if=/dev/urandom of=/m/db bs=1M count=300 2>/dev/null; sync"),
-    Case("encryption in place", "ext4", IN_PLACE, "warn"),
+    Case("encryption in place", "ext4", IN_PLACE, "warn", prepare=TEXT),
     wipe("wipe, then power-off", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda; sync", power_off=True),
 ]
 
@@ -71,14 +72,15 @@ def fine(name, disk, script, level="info", **more):
 BENIGN = [
     fine("nothing", "ext4", "sync"),
     fine("log writing", "ext4", "for i in $(seq 2000); do echo line $i; done >>/m/log; sync"),
-    fine("logrotate with compression", "ext4", "gzip -k /m/text && mv /m/text /m/text.1; sync", prepare="cat /m/files/*/* >/m/text 2>/dev/null; sync"),
+    fine("logrotate with compression", "ext4", "gzip -k /m/text && mv /m/text /m/text.1; sync", prepare=TEXT),
     fine("fstrim", "ext4", "fstrim /m; sync"),
     fine("fstrim after a deletion", "ext4", "rm /m/tmp; sync; fstrim /m", prepare="dd if=/dev/urandom of=/m/tmp bs=1M count=40 2>/dev/null; sync"),
-    fine("package upgrade", "ext4", "for f in $(find /m/files -type f | head -300); do cp $f $f.new; mv $f.new $f; done; sync"),
+    fine("package upgrade", "ext4", "for f in $(/bin/find /m/files -type f | head -300); do cp $f $f.new; mv $f.new $f; done; sync"),
     fine("backup into an archive", "ext4", "tar c -C /m files | zstd -q -o /m/backup.zst; sync"),
     fine("backup into xz", "ext4", "tar c -C /m files | xz -0 >/m/backup.xz; sync"),
-    fine("old backups removed", "ext4", "rm /m/b1; sync", prepare="dd if=/dev/urandom of=/m/b1 bs=1M count=50 2>/dev/null; sync"),
-    fine("mail expunged", "ext4", "rm $(find /m/files -type f | head -100); sync"),
+    fine("oldest of five backups removed", "ext4", "rm /m/b1; sync",
+         prepare="for i in 1 2 3 4 5; do dd if=/dev/urandom of=/m/b$i bs=1M count=20 2>/dev/null; done; sync"),
+    fine("mail expunged", "ext4", "rm $(/bin/find /m/files -type f | head -100); sync"),
     fine("resize of the filesystem", "ext4", "resize2fs -f /dev/vda 700M 2>/dev/null; resize2fs /dev/vda 2>/dev/null; sync", prepare=""),
     fine("defragmentation", "ext4", "e4defrag /m >/dev/null 2>&1; sync"),
     fine("first format of an empty disk", "empty", "mkfs.ext4 -q /dev/vda; sync"),

@@ -202,7 +202,7 @@ class Range:
             self.bed.libvirt_start()
         assert self.daemon.process.poll() is None, "guardd died of another's death"
         until(lambda: self.daemon.guardsh("snapshot-list", "web01").returncode == 0, 30, "guardd to go on")
-        until(lambda: self.bed.sh("dominfo", "web01")["state"] == "running" or phase.work == "rollback", 30, "guardd to see the guest")
+        until(lambda: self.bed.sh("dominfo", "web01")["state"] == "running" or phase.work == "rollback", 30, f"guardd to see the guest, which is {self.guest.state()}")
 
     def thin_out(self):
         for name in ("web01", "off01"):

@@ -63,9 +63,10 @@ judge_encrypted (const struct say *to)
   for (unsigned i = 0; i < GUARDD_CHANGE_CLASSES; i++)
     kept += now->changed[i][GUARDD_PLACE_KEPT];
   struct guardd_finding finding = { .structure = "", .unit = "percent of what was overwritten in place" };
-  if (high >= ENCRYPTED_FLOOR && high >= kept / 100 * ENCRYPTED_WARN) {
+  if (high >= PARTLY_FLOOR && high >= kept / 100 * ENCRYPTED_WARN) {
+    bool critical = high >= ENCRYPTED_FLOOR && high >= kept / 100 * ENCRYPTED_CRITICAL;
     finding.rule = "encryption";
-    finding.level = high >= kept / 100 * ENCRYPTED_CRITICAL ? GUARDD_LEVEL_CRITICAL : GUARDD_LEVEL_WARN;
+    finding.level = critical ? GUARDD_LEVEL_CRITICAL : GUARDD_LEVEL_WARN;
     finding.seen = 100.0 * (double)high / (double)kept;
     finding.expected = 10;
     say (to, finding,

@@ -24,7 +24,9 @@ static const struct thresholds defaults = { 50, 20, 20, 35, 30, 70 };
 #define CRITICAL_INODES 100u /* fewer deleted files are nobody's catastrophe (Veeam: 100) */
 #define WARN_INODES 200u
 #define SLOW_INODES 400u
-#define BYTES_FLOOR (64u << 20)
+#define BYTES_FLOOR (16u << 20)
+/* Of a filesystem that counts no files where we can see it, bytes are all that tells of their deletion. */
+#define BYTES_FLOOR_ALONE (8u << 20)
 
 static const struct {
   const char *key;
@@ -87,10 +89,12 @@ judge_bytes (const struct thresholds *limits, const struct say *to, const struct
              const struct fall *from)
 {
   bool inodes_known = now->used_inodes != UINT64_MAX && from->inodes != UINT64_MAX && from->inodes != 0;
-  if (!fell (from->bytes, now->used_bytes, limits->bytes_warn_percent, BYTES_FLOOR)
+  uint64_t floor = inodes_known ? BYTES_FLOOR : BYTES_FLOOR_ALONE;
+  unsigned most = inodes_known ? limits->bytes_critical_percent : limits->critical_percent;
+  if (!fell (from->bytes, now->used_bytes, limits->bytes_warn_percent, floor)
       || (inodes_known && fell (from->inodes, now->used_inodes, 5, 1)))
     return false;
-  bool critical = fell (from->bytes, now->used_bytes, limits->bytes_critical_percent, BYTES_FLOOR);
+  bool critical = fell (from->bytes, now->used_bytes, most, floor);
   struct say_name name = say_name (to, now);
   struct guardd_finding finding = { .rule = critical ? "mass-emptying" : "emptying",
                                     .level = critical ? GUARDD_LEVEL_CRITICAL : GUARDD_LEVEL_WARN,
