@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The sentinel's readers on any disk.  The input is a sparse one: 8 bytes of size, then pages of 4096 bytes,
- * each after the 4 bytes of its number; what is not there reads as zero.  tests/fuzz/seeds-sentinel makes such
- * inputs of disks that the real tools made.
+ * each after the 4 bytes of its number; what is not there reads as zero.  tests/fuzz/seeds-sentinel makes
+ * such inputs of disks that the real tools made.
  */
 #include "sentinel/bytes.h"
 #include "sentinel/place.h"
