@@ -59,7 +59,7 @@ tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, cons
   g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, summary,
              alert->rollback[0] ? "; " : "", alert->rollback);
   if (!alerts_raise (daemon->alerts, alert, &error))
-    g_critical ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
+    g_warning ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
                 error->message);
   control_event (daemon->control, "ALERT", json_object_get (body));
 }
