@@ -60,7 +60,7 @@ tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, cons
              alert->rollback[0] ? "; " : "", alert->rollback);
   if (!alerts_raise (daemon->alerts, alert, &error))
     g_warning ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
-                error->message);
+               error->message);
   control_event (daemon->control, "ALERT", json_object_get (body));
 }
 
