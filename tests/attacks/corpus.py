@@ -98,5 +98,5 @@ BENIGN = [
     fine("files of zeros", "ext4", "dd if=/dev/zero of=/m/zeros bs=1M count=100 2>/dev/null; fallocate -l 50M /m/pre; sync"),
     fine("reboot", "ext4", "cd /; umount /m; sync; mount /dev/vda /m; sync"),
     fine("a project deleted", "ext4", "rm -rf $(ls -d /m/files/* | head -n $(($(ls /m/files | wc -l) * 3 / 10))); sync", level="warn",
-         why="a user who deletes a third of all files is worth a look (facts: 'user deletes old project: WARN ok')"),
+         why="a user who deletes a third of all files is worth a look"),
 ]
