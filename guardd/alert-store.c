@@ -222,7 +222,8 @@ alert_store_resolve (AlertStore *store, const char *incident, const char *how, c
 {
   g_mutex_lock (&store->lock);
   sqlite3_stmt *statement = prepare (
-      store, "UPDATE alerts SET resolved = ?2, reason = ?3 WHERE incident = ?1 AND resolved IS NULL",
+      store,
+      "UPDATE alerts SET resolved = ?2, reason = ?3 WHERE (incident = ?1 OR id = ?1) AND resolved IS NULL",
       (const char *[]){ incident, how, reason, NULL }, error);
   bool ok = run (store, statement, error);
   g_mutex_unlock (&store->lock);

@@ -88,6 +88,14 @@ daemon_alarm (Daemon *daemon, Guest *guest)
 }
 
 void
+daemon_alarm_over (Daemon *daemon, const Guest *guest, const Incident *incident)
+{
+  g_autoptr (GError) error = NULL;
+  if (!alert_store_resolve (alerts_store (daemon->alerts), incident->id, "recovered", NULL, &error))
+    g_warning ("%s: %s; its alerts stay open, ignoring", guest->name, error->message);
+}
+
+void
 daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why)
 {
   tell (daemon, guest, level_name (LEVEL_BLIND),

@@ -107,6 +107,8 @@ void daemon_prune_soon (Daemon *daemon, const char *uuid);
 #define DAEMON_BLIND_ALARM 3u
 /* The guest's incident was opened, or has become worse. */
 void daemon_alarm (Daemon *daemon, Guest *guest);
+/* All is as it was: its alerts are marked as recovered. */
+void daemon_alarm_over (Daemon *daemon, const Guest *guest, const Incident *incident);
 void daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why);
 /* --- daemon-fleet.c: on the main thread --- */
 /* Remembers an alarm; how many other guests had the same within the hour. */

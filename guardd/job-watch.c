@@ -206,6 +206,8 @@ watch_done (Job *job, const GError *error)
   incident_free (guest->incident);
   guest->incident = incident_copy (data->incident);
   log_verdict (job, data);
+  if (data->verdict.resolved)
+    daemon_alarm_over (job->daemon, guest, data->verdict.resolved);
   tell_verdict (job, data);
   if (data->verdict.opened || data->verdict.raised)
     daemon_alarm (job->daemon, guest);

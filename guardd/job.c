@@ -58,12 +58,22 @@ job_launch (Job *job)
 }
 
 static void
+jobs_fail (GQueue *jobs, const Guest *guest, const char *why)
+{
+  Job *job;
+  while ((job = g_queue_pop_head (jobs)) != NULL) {
+    g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: %s", guest->name, why);
+    job_answer (job, error);
+    job_free (job);
+  }
+}
+
+static void
 look_next (const Daemon *daemon, Guest *guest)
 {
-  Job *next;
   guest->looking = NULL;
-  while (daemon->stopping && (next = g_queue_pop_head (&guest->looks)) != NULL)
-    job_free (next);
+  if (daemon->stopping)
+    jobs_fail (&guest->looks, guest, "guardd is ending");
   guest->looking = g_queue_pop_head (&guest->looks);
   if (guest->looking)
     job_launch (guest->looking);
@@ -158,10 +168,5 @@ job_start (Job *job)
 void
 job_fail_waiting (Guest *guest, const char *why)
 {
-  Job *job;
-  while ((job = g_queue_pop_head (&guest->waiting)) != NULL) {
-    g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: %s", guest->name, why);
-    job_answer (job, error);
-    job_free (job);
-  }
+  jobs_fail (&guest->waiting, guest, why);
 }

@@ -17,25 +17,6 @@ static const char *const kind_names[GUARDD_STRUCTURE_KINDS] = {
   [GUARDD_STRUCTURE_LUKS] = "luks",       [GUARDD_STRUCTURE_BITLOCKER] = "bitlocker",
 };
 
-static const char *const kind_words[GUARDD_STRUCTURE_KINDS] = {
-  [GUARDD_STRUCTURE_UNKNOWN] = "data of an unknown kind",
-  [GUARDD_STRUCTURE_MBR] = "MBR partition table",
-  [GUARDD_STRUCTURE_GPT] = "GPT partition table",
-  [GUARDD_STRUCTURE_PARTITION] = "partition",
-  [GUARDD_STRUCTURE_EXT] = "ext filesystem",
-  [GUARDD_STRUCTURE_XFS] = "XFS filesystem",
-  [GUARDD_STRUCTURE_BTRFS] = "btrfs filesystem",
-  [GUARDD_STRUCTURE_NTFS] = "NTFS filesystem",
-  [GUARDD_STRUCTURE_FAT] = "FAT filesystem",
-  [GUARDD_STRUCTURE_EXFAT] = "exFAT filesystem",
-  [GUARDD_STRUCTURE_SWAP] = "swap area",
-  [GUARDD_STRUCTURE_PV] = "LVM physical volume",
-  [GUARDD_STRUCTURE_LV] = "LVM logical volume",
-  [GUARDD_STRUCTURE_MD] = "RAID member",
-  [GUARDD_STRUCTURE_LUKS] = "LUKS volume",
-  [GUARDD_STRUCTURE_BITLOCKER] = "BitLocker volume",
-};
-
 static const char *const class_names[GUARDD_CHANGE_CLASSES] = {
   [GUARDD_CHANGE_OTHER] = "other",
   [GUARDD_CHANGE_TO_ZERO] = "to-zero",
@@ -51,31 +32,6 @@ static const char *const place_names[GUARDD_PLACES] = {
   [GUARDD_PLACE_KEPT] = "kept",
   [GUARDD_PLACE_METADATA] = "metadata",
 };
-
-const char *
-structure_kind_name (guint32 kind)
-{
-  return kind < GUARDD_STRUCTURE_KINDS ? kind_names[kind] : "unknown";
-}
-
-const char *
-change_class_name (guint index)
-{
-  return class_names[index];
-}
-
-const char *
-change_place_name (guint index)
-{
-  return place_names[index];
-}
-
-char *
-structure_describe (const struct guardd_structure *is, const char *disk)
-{
-  const char *words = is->kind < GUARDD_STRUCTURE_KINDS ? kind_words[is->kind] : "structure";
-  return g_strdup_printf ("%s on %s%s%s", words, disk, is->path[0] ? "/" : "", is->path);
-}
 
 static bool
 path_is_plain (const char path[64])
@@ -127,7 +83,7 @@ static json_object *
 structure_to_json (const struct guardd_structure *is)
 {
   json_object *object = json_object_new_object ();
-  json_add_string (object, "kind", structure_kind_name (is->kind));
+  json_add_string (object, "kind", kind_names[is->kind]);
   json_add_string (object, "path", is->path);
   json_add_u64 (object, "flags", is->flags);
   add_hex (object, "uuid", is->uuid, sizeof is->uuid);

@@ -32,11 +32,6 @@ bool sentinel_look (const SentinelRequest *request, struct guardd_observation *s
 /* --- observation.c --- */
 /* That an observation from outside is within its bounds; the error says which is not. */
 bool observation_check (const struct guardd_observation *seen, GError **error);
-const char *structure_kind_name (guint32 kind); /* "ext", … */
-const char *change_class_name (guint index);    /* "to-zero", … */
-const char *change_place_name (guint index);    /* "kept", … */
-/* "ext4 filesystem on vda p1"-like words for people; g_free() */
-char *structure_describe (const struct guardd_structure *is, const char *disk);
 /* As docs/protocol.md has it, and back. */
 json_object *observation_to_json (const struct guardd_observation *seen);
 bool observation_from_json (json_object *json, struct guardd_observation *seen, GError **error);

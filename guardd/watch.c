@@ -173,14 +173,18 @@ any_lasting (const GPtrArray *findings)
   return false;
 }
 
-static const struct guardd_structure *
-find_good (const WatchMemory *memory, const WatchStructure *structure)
+/* When the counters of the structure of a slow fall were last high; 0: not known. */
+static gint64
+fall_began (Watch *watch, const Finding *finding, gint64 time_us)
 {
-  for (guint i = 0; memory->good && i < memory->good->n_structures; i++)
-    if (memory->good->structures[i].kind == structure->kind
-        && strcmp (memory->good->structures[i].path, structure->path) == 0)
-      return &memory->good->structures[i];
-  return NULL;
+  const WatchMemory *memory = watch_memory (watch, finding->disk);
+  gint64 began = 0;
+  for (guint i = 0; i < memory->structures->len; i++) {
+    const WatchStructure *structure = memory->structures->pdata[i];
+    if (strcmp (structure->path, finding->structure) == 0)
+      began = MAX (began, peaks_last_high (structure->peaks, time_us));
+  }
+  return began;
 }
 
 /* A slow fall began long before it was enough to be found. */
@@ -190,20 +194,9 @@ first_sign (Watch *watch, const GPtrArray *findings, gint64 time_us)
   gint64 sign = time_us;
   for (guint i = 0; i < findings->len; i++) {
     const Finding *finding = findings->pdata[i];
-    WatchMemory *memory = finding->level >= LEVEL_WARN ? watch_memory (watch, finding->disk) : NULL;
-    for (guint n = 0; memory && n < memory->structures->len; n++) {
-      const WatchStructure *structure = memory->structures->pdata[n];
-      /* A fall against the last good snapshot began after it; any other, after the last high. */
-      if (strcmp (structure->path, finding->structure) != 0 || !strstr (finding->rule, "deletion")
-          || watch->good == 0)
-        continue;
-      const struct guardd_structure *good = find_good (memory, structure);
-      if (good && finding->expected == (double)good->used_inodes)
-        continue;
-      gint64 high = peaks_last_high (structure->peaks, time_us);
-      if (high > 0)
-        sign = MIN (sign, MAX (high, 1));
-    }
+    gint64 began = finding->slow && finding->level >= LEVEL_WARN ? fall_began (watch, finding, time_us) : 0;
+    if (began > 0)
+      sign = MIN (sign, began);
   }
   return sign;
 }

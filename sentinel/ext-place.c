@@ -80,8 +80,9 @@ is_metadata (const struct ext *fs, uint64_t block)
 {
   if (block < fs->first_block || block >= fs->blocks)
     return false;
-  uint32_t descriptors = (fs->groups * fs->descriptor_size + fs->block_size - 1) / fs->block_size;
-  if (block <= fs->first_block + (uint64_t)descriptors && fs->first_meta_group == 0)
+  /* With meta_bg they are spread over the groups, and only the superblock is told. */
+  uint32_t size = fs->incompat & EXT_INCOMPAT_META_BG ? 0 : fs->groups * fs->descriptor_size;
+  if (block <= fs->first_block + (uint64_t)(size + fs->block_size - 1) / fs->block_size)
     return true;
   uint32_t flex = 1u << (fs->super[0x174] < 8 ? fs->super[0x174] : 8);
   uint32_t first = (uint32_t)((block - fs->first_block) / fs->group_blocks) / flex * flex;

@@ -8,7 +8,6 @@
 #define COMPAT_SPARSE_SUPER2 0x200u
 #define INCOMPAT_RECOVER 0x4u
 #define INCOMPAT_JOURNAL_DEV 0x8u
-#define INCOMPAT_META_BG 0x10u
 #define INCOMPAT_64BIT 0x80u
 #define RO_SPARSE_SUPER 0x1u
 #define RO_BIGALLOC 0x200u
@@ -103,7 +102,7 @@ read_descriptors (struct ext *fs)
   for (uint32_t i = 0; i < n; i++) {
     uint64_t at = ext_group_start (fs, 0) + 1 + i;
     /* With 1 KiB blocks group 0 starts at block 1, with larger ones the superblock shares block 0. */
-    if ((fs->incompat & INCOMPAT_META_BG) && i >= fs->first_meta_group) {
+    if ((fs->incompat & EXT_INCOMPAT_META_BG) && i >= fs->first_meta_group) {
       uint32_t group = i * per_block;
       at = ext_group_start (fs, group) + ext_group_has_super (fs, group);
     }

@@ -9,7 +9,7 @@
 
 #include "view.h"
 
-#define EXT_BLOCK_MAX 65536u
+#define EXT_INCOMPAT_META_BG 0x10u
 
 struct ext_journal;
 

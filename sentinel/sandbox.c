@@ -61,18 +61,15 @@ filter (void)
 }
 
 bool
-sandbox_enter (int keep)
+sandbox_enter (int last)
 {
   if (prctl (PR_SET_PDEATHSIG, SIGKILL) || prctl (PR_SET_DUMPABLE, 0)
       || prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     return say ("cannot set its own limits");
   close (0);
   close (1);
-  for (int fd = 4; fd < 4096 && keep == 3; fd++)
-    if (close_range (4, ~0u, 0) == 0)
-      break;
-    else
-      close (fd);
+  if (close_range ((unsigned)last + 1, ~0u, 0) != 0)
+    return say ("cannot close what it inherited");
   if (!limit (RLIMIT_AS, MEMORY_MAX) || !limit (RLIMIT_CPU, CPU_SECONDS) || !limit (RLIMIT_FSIZE, 0)
       || !limit (RLIMIT_CORE, 0) || !limit (RLIMIT_NPROC, 0))
     return say ("cannot set its own limits");

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Closes all descriptors but `keep` and standard error; no privileges, no files, no network, no new
- * processes; memory and processor time are limited; every system call but reading, writing, memory and exit
- * kills. False with a message on standard error. */
-bool sandbox_enter (int keep);
+/* Closes standard input and output, and all descriptors after `last`; no privileges, no files, no network, no
+ * new processes; memory and processor time are limited; every system call but reading, writing, memory and
+ * exit kills. False with a message on standard error. */
+bool sandbox_enter (int last);

@@ -52,6 +52,7 @@ struct guardd_finding {
   const char *rule;      /* "structure-changed": stable, [a-z-] */
   const char *structure; /* path of what it is about; "": the disk */
   int lasting;      /* nonzero: is found again until the disk is as it was; else about this change alone */
+  int slow;         /* nonzero: against a peak; it began before `before` was seen */
   const char *text; /* a sentence for people: what was seen, what was expected, and why it is not benign */
   double seen, expected; /* the numbers behind it, in `unit`; unit NULL: there are none */
   const char *unit;

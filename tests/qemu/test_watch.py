@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What guardd makes of what it sees on a guest's disks, and what it does then."""
+import json
 import os
 import subprocess
 import sys
@@ -66,12 +67,12 @@ def test_a_format_is_critical_and_the_snapshot_before_is_held(bed):
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], bad - 1)
 
 
-def alarmed(bed, **more):
+def alarmed(bed, extra_xml="", **more):
     """guardd with a webhook, a guest whose first snapshot was found to be good, and the receiver."""
     receiver = Receiver(secret=SECRET)
     key = bed.images / "secret"
     key.write_bytes(SECRET + b"\n")
-    guest = bed.paused_guest("web01", [Disk("256M", "raw")])
+    guest = bed.paused_guest("web01", [Disk("256M", "raw")], extra_xml=extra_xml)
     filesystem(bed, guest)
     hook = f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\nsecret_file = {key}\n"
     bed.guardd(interval="7d", alert=hook, **more)
@@ -130,6 +131,7 @@ def test_after_a_rollback_all_is_well_by_itself(bed):
     again = bed.sh("snapshot-create", "web01")["number"]
     equal(judged(bed, again), "ok")
     equal(len(receiver.alerts), 1)
+    equal(bed.sh("alert-list")["alerts"][0]["resolved"], "recovered")
 
 
 def test_a_false_positive_makes_what_is_there_normal(bed):
@@ -166,6 +168,8 @@ def test_a_sentinel_that_cannot_look_is_blind_and_after_a_while_an_alert(bed):
     until(lambda: bed.sh("alert-list")["alerts"], 10, "an alert")
     alert, = bed.sh("alert-list")["alerts"]
     equal(alert["level"], "blind")
+    bed.sh("alert-ack", alert["id"], "--as", "real")
+    equal(bed.sh("alert-info", alert["id"])["resolved"], "real")
 
 
 def test_a_policy_pauses_a_guest_that_is_being_destroyed(bed):
@@ -189,6 +193,81 @@ def test_the_same_on_two_guests_is_told_as_an_attack_on_the_host(bed):
         judged(bed, bed.sh("snapshot-create", name)["number"], name)
     until(lambda: len(receiver.alerts) == 2, 20, "both alerts")
     assert "other guests within an hour" in receiver.bodies[1]["summary"], receiver.bodies
+
+
+MISBEHAVING = {
+    "dies": "kill -SEGV $$",
+    "ends": "exit 0",
+    "asks for what there is not": "printf aaaaaaaaaaaaaaaa >&3; exec cat",
+    "hangs": "exec sleep 1234",
+}
+
+
+def test_a_sentinel_that_misbehaves_is_blind_and_the_daemon_goes_on(bed):
+    folder = bed.run / "libexec"
+    folder.mkdir()
+    program = folder / "guardd-sentinel"
+    bed.paused_guest("web01", [Disk("64M", "raw")])
+    program.write_text("#!/bin/sh\nexit 0\n")
+    program.chmod(0o755)
+    bed.guardd(interval="7d", libexec_dir=folder)
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    for how, script in MISBEHAVING.items():
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        number = bed.sh("snapshot-create", "web01")["number"]
+        equal((how, judged(bed, number)), (how, "blind"))
+    left = subprocess.run(["pgrep", "-f", "^sleep 1234"], stdout=subprocess.PIPE, text=True).stdout
+    equal(left, "")
+    program.unlink()
+    program.symlink_to(bed.build / "guardd-sentinel")
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "ok")
+
+
+NETWORK = "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>"
+
+
+def test_a_policy_cuts_a_guest_from_its_networks(bed):
+    guest, _ = alarmed(bed, policy="on_critical = isolate\n", extra_xml=NETWORK)
+    bed.virsh("resume", "web01")
+    until(lambda: bed.sh("dominfo", "web01")["state"] == "running", 10, "guardd to see it run")
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    until(lambda: "down" in bed.virsh("domif-getlink", "web01", "52:54:00:00:00:01"), 20, "the link to be down")
+    equal(guest.state(), "running")
+
+
+def test_a_program_is_run_for_an_alert_with_nothing_of_it_in_its_arguments(bed):
+    out, program = bed.run / "told", bed.run / "tell"
+    program.write_text(f"#!/bin/sh\n[ $# = 0 ] || exit 1\n[ -e {out} ] || {{ : >{out}; exit 7; }}\n"
+                       f"echo $GUARDD_LEVEL $GUARDD_ID >>{out}; cat >>{out}\n")
+    program.chmod(0o755)
+    bed.guardd(interval="7d", alert=f"[alert pager]\ntype = exec\ncommand = {program}\n")
+    alert = bed.sh("alert-test", "pager")
+    until(lambda: bed.sh("alert-info", alert["id"])["undelivered"] == 0, 30, "the second attempt")
+    first, rest = out.read_text().split("\n", 1)
+    equal(first, f"info {alert['id']}")
+    equal(json.loads(rest)["id"], alert["id"])
+
+
+def test_slack_and_alertmanager_get_what_they_read(bed):
+    slack, manager = Receiver().start(), Receiver().start()
+    bed.guardd(interval="7d", alert="".join(
+        f"[alert {name}]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\ntemplate = {name}\n"
+        for name, receiver in (("slack", slack), ("alertmanager", manager))))
+    alert = bed.sh("alert-test")
+    until(lambda: slack.alerts and manager.alerts, 20, "both")
+    assert "nothing has happened" in slack.bodies[0]["text"], slack.bodies
+    entry, = manager.bodies[0]
+    equal((entry["labels"]["alertname"], entry["labels"]["alert_id"]), ("GuarddAlert", alert["id"]))
+
+
+def test_a_channel_that_cannot_be_used_is_left_out_and_said(bed):
+    bed.guardd(interval="7d", alert="[alert bad]\ntype = webhook\n[alert worse]\ntype = pigeon\n")
+    log = bed.daemon.log.read_text()
+    assert "[alert bad]: url is missing" in log and "[alert worse]: cannot load alert plugin" in log, log
+    failed = bed.daemon.guardsh("alert-test")
+    equal(failed.returncode, 1)
+    assert "no [alert] that works" in failed.stderr, failed.stderr
 
 
 main()

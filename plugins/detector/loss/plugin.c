@@ -48,7 +48,8 @@ fell (uint64_t from, uint64_t to, unsigned percent, uint64_t floor)
 }
 
 struct fall {
-  const char *since; /* "the snapshot before", … */
+  const char *since; /* "an hour ago", … */
+  bool slow;         /* since a peak */
   uint64_t inodes, bytes;
 };
 
@@ -61,6 +62,7 @@ say_inodes (const struct say *to, const struct guardd_structure *now, const stru
                                     .level = level,
                                     .structure = now->path,
                                     .lasting = 1,
+                                    .slow = from->slow,
                                     .seen = (double)now->used_inodes,
                                     .expected = (double)from->inodes,
                                     .unit = "inodes in use" };
@@ -127,14 +129,14 @@ judge_structure (const struct thresholds *limits, const struct say *to, uint32_t
   if (!say_is_filesystem (now) || before == NULL || !(now->flags & before->flags & GUARDD_STRUCTURE_COUNTED)
       || memcmp (now->uuid, before->uuid, sizeof now->uuid) != 0)
     return; /* another filesystem is the structure detector's */
-  struct fall last = { "the last good snapshot", before->used_inodes, before->used_bytes };
+  struct fall last = { "the last good snapshot", false, before->used_inodes, before->used_bytes };
   bool found = judge_inodes (limits, to, now, &last) || judge_bytes (limits, to, now, &last);
   if (found || to->input->peaks == NULL)
     return;
   const struct guardd_peak *peaks = to->input->peaks[index];
-  struct fall hour = { "an hour ago", peaks[GUARDD_HORIZON_HOUR].used_inodes, 0 };
-  struct fall day = { "a day ago", peaks[GUARDD_HORIZON_DAY].used_inodes, 0 };
-  struct fall week = { "a week ago", peaks[GUARDD_HORIZON_WEEK].used_inodes, 0 };
+  struct fall hour = { "an hour ago", true, peaks[GUARDD_HORIZON_HOUR].used_inodes, 0 };
+  struct fall day = { "a day ago", true, peaks[GUARDD_HORIZON_DAY].used_inodes, 0 };
+  struct fall week = { "a week ago", true, peaks[GUARDD_HORIZON_WEEK].used_inodes, 0 };
   if (fell (hour.inodes, now->used_inodes, limits->critical_percent, CRITICAL_INODES))
     say_inodes (to, now, &hour, GUARDD_LEVEL_CRITICAL, "mass-deletion");
   else if (!judge_slow (to, now, &day, limits->day_percent))

@@ -6,7 +6,6 @@
  */
 #include "../say.h"
 
-#include <errno.h>
 #include <string.h>
 
 /* Less than this in use is what mkfs leaves: nothing of anybody's is lost with it. */
@@ -71,6 +70,7 @@ judge_identity (const struct say *to, const struct guardd_structure *before,
     return;
   struct say_name name = say_name (to, before);
   struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL, .structure = before->path, .lasting = 1 };
+  static const uint8_t no_group[8];
   switch (before->kind) {
   case GUARDD_STRUCTURE_PARTITION:
     finding.rule = "partition-replaced";
@@ -86,8 +86,12 @@ judge_identity (const struct say *to, const struct guardd_structure *before,
     finding.rule = "volume-group-lost";
     if (memcmp (before->uuid, now->uuid, 8) != 0)
       say (to, finding, "%s was made anew: pvcreate over a volume that was in use", name.text);
-    else if (memcmp (before->uuid + 8, "\0\0\0\0\0\0\0\0", 8) != 0)
+    else if (memcmp (now->uuid + 8, no_group, sizeof no_group) == 0)
       say (to, finding, "%s no longer has the metadata of its volume group", name.text);
+    else if (memcmp (before->uuid + 8, no_group, sizeof no_group) != 0) {
+      finding.level = GUARDD_LEVEL_WARN;
+      say (to, finding, "%s belongs to another volume group than before", name.text);
+    }
     return;
   case GUARDD_STRUCTURE_SWAP:
     finding.rule = "formatted";
@@ -287,27 +291,10 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
   return 0;
 }
 
-static int
-instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
-               void **instance)
-{
-  if (n_params > 0) {
-    call->error (call->opaque, EINVAL, "detector structure: it has no parameters");
-    return -1;
-  }
-  *instance = NULL;
-  return 0;
-}
-
-static void
-instance_close (void *instance)
-{
-}
-
 static const struct guardd_detector_ops ops = {
   .size = sizeof ops,
-  .open = instance_open,
-  .close = instance_close,
+  .open = say_open,
+  .close = say_close,
   .judge = judge,
 };
 
