@@ -125,6 +125,19 @@ capture_succeeded (Job *job)
   job_watch (job->daemon, guest, data->snapshot);
 }
 
+/* A start of the guest ends the reading of its images: nothing is wrong, and who asked still wants one. */
+static void
+capture_again (Job *job)
+{
+  const CaptureData *data = job->data;
+  Guest *guest = job->guest;
+  if (job->call == NULL || job->daemon->stopping || guest->domain == NULL
+      || !domain_is_active (guest->domain))
+    return;
+  job_start (
+      job_capture_new (job->daemon, guest, job->origin, data->description, g_steal_pointer (&job->call)));
+}
+
 static void
 capture_done (Job *job, const GError *error)
 {
@@ -132,9 +145,8 @@ capture_done (Job *job, const GError *error)
   /* First of all: what follows takes processors that the one who waits could use. */
   if (job->call && data->snapshot)
     control_call_return (g_steal_pointer (&job->call), describe_snapshot (data->snapshot));
-  /* A start of the guest ends the reading of its images: nothing is wrong. */
   if (error && g_cancellable_is_cancelled (job->cancellable))
-    g_debug ("%s: capture given up: %s", job->guest->name, error->message);
+    capture_again (job);
   else if (error)
     capture_failed (job, error);
   else
