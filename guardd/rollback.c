@@ -147,12 +147,15 @@ recover_run (Job *job, GError **error)
   RollbackData *data = job->data;
   RollbackJournal *journal = data->journal;
   bool active = job->domain && domain_is_active (job->domain);
+  /* In STEP_DESTROY libvirt may be about to end a process that still shows; only one that runs again
+   * has outrun the evidence. */
+  bool lives = active && (journal->step < STEP_DESTROY || job->domain->state == DOMAIN_STATE_RUNNING);
   if (job->domain == NULL) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "it is not defined in libvirt any more");
     return false;
   }
-  /* Its process lives: nothing has been written. */
-  if (journal->step <= STEP_DESTROY && (active || journal->evidence == 0)) {
+  /* Nothing has been written. */
+  if (journal->step <= STEP_DESTROY && (lives || journal->evidence == 0)) {
     g_message ("rollback of %s: an earlier guardd did not get to it; the guest goes on", journal->name);
     virDomainPtr domain = rollback_domain (job, error);
     if (domain && journal->was_running)
@@ -161,7 +164,7 @@ recover_run (Job *job, GError **error)
       virDomainFree (domain);
     return rollback_journal_remove (journal, job->daemon->config->state_dir, error);
   }
-  if (active && journal->step < STEP_START) {
+  if (active && journal->step > STEP_DESTROY && journal->step < STEP_START) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
                  "somebody started it on half-written disks; roll it back again at once");
     return false;
