@@ -64,7 +64,7 @@ def run_one(function, bed):
         raise
     except Exception:
         signal.alarm(0)
-        return traceback.format_exc() + (bed.report() if bed else "")
+        return (bed.report() + "\n" if bed else "") + traceback.format_exc()
     finally:
         signal.alarm(0)
 
