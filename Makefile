@@ -53,7 +53,7 @@ BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/
 .PHONY: all help deps check unit attacks bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(PLUGINS)
+all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(PLUGINS)
 
 help:
 	@echo 'make             build into build/'
@@ -100,6 +100,12 @@ $(BUILD)/libsentinel.a: $(SENTINEL_O)
 $(BUILD)/guardd-sentinel: $(BUILD)/obj/sentinel/main.o $(BUILD)/obj/sentinel/sandbox.o $(BUILD)/libsentinel.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(SENTINEL_LIBS) -lseccomp
+
+INSPECTOR_LIBS = $(shell pkg-config --libs glib-2.0 libguestfs json-c zlib 2>/dev/null) -lseccomp
+INSPECTOR_O := $(filter-out $(BUILD)/obj/inspector/main.o,$(call objects,inspector))
+$(BUILD)/guardd-inspector: $(BUILD)/obj/inspector/main.o $(INSPECTOR_O) $(BUILD)/obj/sentinel/sandbox.o
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(INSPECTOR_LIBS)
 
 define storage_plugin
 $(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/plugin.map

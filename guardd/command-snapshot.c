@@ -39,7 +39,7 @@ void
 command_snapshot_info (ControlCall *call)
 {
   Guest *guest = command_guest (call);
-  g_autoptr (Snapshot) snapshot = guest ? command_snapshot (call, guest) : NULL;
+  g_autoptr (Snapshot) snapshot = guest ? command_snapshot (call, guest, "snapshot") : NULL;
   if (snapshot)
     control_call_return (call, describe_snapshot (snapshot));
 }
@@ -50,7 +50,7 @@ static void
 set_hold (ControlCall *call, const char *reason)
 {
   Guest *guest = command_guest (call);
-  g_autoptr (Snapshot) snapshot = guest ? command_snapshot (call, guest) : NULL;
+  g_autoptr (Snapshot) snapshot = guest ? command_snapshot (call, guest, "snapshot") : NULL;
   g_autoptr (GError) error = NULL;
   if (snapshot == NULL)
     return;
@@ -220,7 +220,7 @@ static bool
 verify_choose (ControlCall *call, Guest *guest, VerifyData *data)
 {
   if (control_call_has (call, "snapshot")) {
-    g_autoptr (Snapshot) snapshot = command_snapshot (call, guest);
+    g_autoptr (Snapshot) snapshot = command_snapshot (call, guest, "snapshot");
     if (snapshot)
       g_array_append_val (data->numbers, snapshot->manifest->number);
     return snapshot != NULL;

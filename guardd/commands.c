@@ -28,6 +28,10 @@ static const ControlArgument verify_arguments[]
         { "snapshot", CONTROL_STRING, false, "one; without it all of the domain" },
         { "deep", CONTROL_BOOL, false, "all that restoring it needs, too" },
         { 0 } };
+static const ControlArgument diff_arguments[] = { DOMAIN_ARGUMENT,
+                                                  { "from", CONTROL_STRING, true, "the older snapshot" },
+                                                  { "to", CONTROL_STRING, true, "the newer one" },
+                                                  { 0 } };
 static const ControlArgument rollback_arguments[]
     = { DOMAIN_ARGUMENT,
         { "snapshot", CONTROL_STRING, false, "to which; \"last-good\"" },
@@ -62,6 +66,8 @@ const ControlCommand daemon_commands[] = {
   { "snapshot-release", true, snapshot_arguments, command_snapshot_release, "end a hold" },
   { "snapshot-verify", true, verify_arguments, command_snapshot_verify,
     "compare what is stored with its hashes" },
+  { "snapshot-inspect", true, snapshot_arguments, command_snapshot_inspect, "list all files of a snapshot" },
+  { "diff", true, diff_arguments, command_diff, "which files are gone between two snapshots" },
   { "rollback", true, rollback_arguments, command_rollback, "bring a guest's disks back" },
   { "alert-list", false, alert_list_arguments, command_alert_list, "alerts, newest first" },
   { "alert-info", false, alert_arguments, command_alert_info, "one alert" },
@@ -85,12 +91,12 @@ command_guest (ControlCall *call)
 }
 
 Snapshot *
-command_snapshot (ControlCall *call, Guest *guest)
+command_snapshot (ControlCall *call, Guest *guest, const char *argument)
 {
   g_autoptr (GError) error = NULL;
   Snapshot *snapshot = NULL;
   if (guest->pool)
-    snapshot = pool_resolve (guest->pool, guest->uuid, control_call_string (call, "snapshot"),
+    snapshot = pool_resolve (guest->pool, guest->uuid, control_call_string (call, argument),
                              g_get_real_time (), &error);
   if (snapshot == NULL && error)
     control_call_error (call, error);

@@ -22,6 +22,10 @@ void command_snapshot_release (ControlCall *call);
 void command_snapshot_verify (ControlCall *call);
 void command_rollback (ControlCall *call);
 
+/* --- command-inspect.c --- */
+void command_snapshot_inspect (ControlCall *call);
+void command_diff (ControlCall *call);
+
 /* --- command-pool.c --- */
 void command_pool_list (ControlCall *call);
 void command_pool_info (ControlCall *call);
@@ -39,5 +43,5 @@ void command_doctor (ControlCall *call);
 /* --- helpers, commands.c --- */
 /* The guest of the call's "domain"; NULL: answered already. */
 Guest *command_guest (ControlCall *call);
-/* The snapshot of the call's "snapshot"; NULL: answered already. */
-Snapshot *command_snapshot (ControlCall *call, Guest *guest);
+/* The snapshot of the call's `argument`; NULL: answered already. */
+Snapshot *command_snapshot (ControlCall *call, Guest *guest, const char *argument);

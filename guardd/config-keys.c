@@ -132,6 +132,8 @@ static const ConfigKey daemon_keys[] = {
   { "state_dir", key_set_path, offsetof (Config, state_dir), "/var/lib/guardd", PATH_ACCEPTED },
   { "plugin_dir", key_set_path, offsetof (Config, plugin_dir), GUARDD_PLUGIN_DIR, PATH_ACCEPTED },
   { "libexec_dir", key_set_path, offsetof (Config, libexec_dir), GUARDD_LIBEXEC_DIR, PATH_ACCEPTED },
+  { "appliance_dir", key_set_path, offsetof (Config, appliance_dir), "/var/cache/guardd/appliance",
+    PATH_ACCEPTED },
   { "scratch_dir", key_set_path, offsetof (Config, scratch_dir), NULL, PATH_ACCEPTED },
   { "scratch_memory", key_set_size, offsetof (Config, scratch_memory), "512M",
     "a size of at least 16M, such as 512M", SCRATCH_MIN, SCRATCH_MAX },
@@ -140,6 +142,9 @@ static const ConfigKey daemon_keys[] = {
   { "parallel", key_set_count, offsetof (Config, parallel), "4", "a number from 1 to 64", 1, 64 },
   { "capture_timeout", key_set_duration, offsetof (Config, capture_timeout_us), "60s",
     "a duration from 1s to 1d, such as 60s", SECOND, DAY },
+  { "accelerator", key_set_choice, offsetof (Config, accelerator), "auto", "auto, kvm, tcg" },
+  { "inspect_timeout", key_set_duration, offsetof (Config, inspect_timeout_us), "10min",
+    "a duration from 1s to 1d, such as 10min", SECOND, DAY },
   { "control_group", key_set_text, offsetof (Config, control_group), NULL, "the name of a group" },
   { NULL },
 };

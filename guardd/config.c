@@ -75,6 +75,7 @@ config_free (Config *config)
   g_free (config->state_dir);
   g_free (config->plugin_dir);
   g_free (config->libexec_dir);
+  g_free (config->appliance_dir);
   g_free (config->scratch_dir);
   g_free (config->control_group);
   g_ptr_array_unref (config->pools);

@@ -43,17 +43,22 @@ typedef struct {
   GArray *params; /* struct guardd_param: the other keys */
 } ConfigAlert;
 
+typedef enum { ACCELERATOR_AUTO, ACCELERATOR_KVM, ACCELERATOR_TCG } Accelerator;
+
 typedef struct {
   char *uri;                  /* libvirt; default qemu:///system */
   char *run_dir;              /* sockets; default /run/guardd */
   char *state_dir;            /* catalog, journals; default /var/lib/guardd */
   char *plugin_dir;           /* default as built */
-  char *libexec_dir;          /* of guardd-sentinel; default as built */
+  char *libexec_dir;          /* of guardd-sentinel, guardd-inspector; default as built */
+  char *appliance_dir;        /* libguestfs's, made by guardd; default /var/cache/guardd/appliance */
   char *scratch_dir;          /* for long captures (O_TMPFILE); NULL: memory only */
   guint64 scratch_memory;     /* bytes of memory one capture may use for old data; default 512 MiB */
   guint64 scratch_disk;       /* bytes in scratch_dir, per capture; default 16 GiB */
   guint parallel;             /* captures at a time; default 4 */
   guint64 capture_timeout_us; /* without progress; default 60 s */
+  Accelerator accelerator;    /* of the appliance; default auto: KVM where it boots a kernel */
+  guint64 inspect_timeout_us; /* of one look at all files; default 10 min */
   char *control_group;        /* group that may use the read-only socket; NULL: root alone */
   GPtrArray *pools;           /* ConfigPool */
   GPtrArray *policies;        /* ConfigPolicy */

@@ -64,11 +64,13 @@ typedef struct {
   GMainLoop *loop;
   Detectors *detectors;
   Alerts *alerts;
-  guint tick;         /* source of the next due time */
-  guint captures;     /* jobs that are captures, running */
-  GPtrArray *running; /* Job; borrowed */
-  GArray *alarms;     /* of the last hour, for what happens to several guests at once */
-  GHashTable *prunes; /* UUID: snapshots were added since the last pruning */
+  guint tick;          /* source of the next due time */
+  guint captures;      /* jobs that are captures, running */
+  GPtrArray *running;  /* Job; borrowed */
+  Job *slow;           /* the one of its kind; NULL: none */
+  GQueue slow_waiting; /* Job */
+  GArray *alarms;      /* of the last hour, for what happens to several guests at once */
+  GHashTable *prunes;  /* UUID: snapshots were added since the last pruning */
   bool pruning, stopping;
   GCancellable *cancellable; /* of everything, at the end */
 } Daemon;

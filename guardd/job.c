@@ -58,14 +58,25 @@ job_launch (Job *job)
 }
 
 static void
-jobs_fail (GQueue *jobs, const Guest *guest, const char *why)
+jobs_fail (GQueue *jobs, const char *why)
 {
   Job *job;
   while ((job = g_queue_pop_head (jobs)) != NULL) {
-    g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: %s", guest->name, why);
+    g_autoptr (GError) error
+        = g_error_new (G_IO_ERROR, G_IO_ERROR_CANCELLED, "%s: %s", job->guest->name, why);
     job_answer (job, error);
     job_free (job);
   }
+}
+
+static void
+slow_next (Daemon *daemon)
+{
+  if (daemon->stopping)
+    jobs_fail (&daemon->slow_waiting, "guardd is ending");
+  daemon->slow = g_queue_pop_head (&daemon->slow_waiting);
+  if (daemon->slow)
+    job_launch (daemon->slow);
 }
 
 static void
@@ -73,7 +84,7 @@ look_next (const Daemon *daemon, Guest *guest)
 {
   guest->looking = NULL;
   if (daemon->stopping)
-    jobs_fail (&guest->looks, guest, "guardd is ending");
+    jobs_fail (&guest->looks, "guardd is ending");
   guest->looking = g_queue_pop_head (&guest->looks);
   if (guest->looking)
     job_launch (guest->looking);
@@ -87,6 +98,7 @@ job_finish (gpointer data)
   Daemon *daemon = job->daemon;
   Guest *guest = job->guest;
   bool owner = guest && guest->busy == job, looked = guest && guest->looking == job;
+  bool slow = daemon->slow == job;
   g_ptr_array_remove_fast (daemon->running, job);
   daemon->captures -= job->capture;
   if (owner)
@@ -99,6 +111,8 @@ job_finish (gpointer data)
   g_free (outcome);
   if (looked)
     look_next (daemon, guest);
+  if (slow)
+    slow_next (daemon);
   Job *next = owner && guest->busy == NULL ? g_queue_pop_head (&guest->waiting) : NULL;
   if (next && !daemon->stopping) {
     guest->busy = next;
@@ -127,6 +141,23 @@ void
 job_start_beside (Job *job)
 {
   job_launch (job);
+}
+
+void
+job_start_slow (Job *job)
+{
+  Daemon *daemon = job->daemon;
+  if (daemon->slow == NULL) {
+    daemon->slow = job;
+    job_launch (job);
+  } else if (g_queue_get_length (&daemon->slow_waiting) < WAITING_MAX) {
+    g_queue_push_tail (&daemon->slow_waiting, job);
+  } else {
+    g_autoptr (GError) error
+        = g_error_new (G_IO_ERROR, G_IO_ERROR_BUSY, "%u inspections are waiting already", WAITING_MAX);
+    job_answer (job, error);
+    job_free (job);
+  }
 }
 
 void
@@ -168,5 +199,5 @@ job_start (Job *job)
 void
 job_fail_waiting (Guest *guest, const char *why)
 {
-  jobs_fail (&guest->waiting, guest, why);
+  jobs_fail (&guest->waiting, why);
 }

@@ -86,6 +86,15 @@ GBytes *pool_snapshot_file (Pool *pool, const char *domain_uuid, guint64 number,
 StorageReader *pool_image_open (Pool *pool, const char *domain_uuid, guint64 number, const char *target,
                                 GError **error);
 
+/* --- lists of files (inspector/inventory.h), of snapshots that were inspected --- */
+/* A descriptor to read from; -1 with POOL_ERROR_NOT_FOUND: there is none. */
+int pool_inventory_open (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
+/* A new one's descriptor, to be finished; one at a time for a snapshot.  -1 on error. */
+int pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
+/* Puts it in place of an older one, or throws it away; fd is closed in any case. */
+bool pool_inventory_finish (Pool *pool, const char *domain_uuid, guint64 number, int fd, bool keep,
+                            GError **error);
+
 /* --- taking a snapshot --- */
 /* Allocates the number and a directory aside.  domain_uuid must be a UUID.  need_bytes: what it is
  * expected to store; refused with POOL_ERROR_FULL if it would leave less than the reserve (1/64 of the pool,

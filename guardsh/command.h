@@ -36,7 +36,7 @@ typedef struct {
 
 extern const CommandGroup command_groups[]; /* ended by a NULL title; main.c */
 extern const Command domain_commands[], snapshot_commands[], rollback_commands[], pool_commands[],
-    alert_commands[], host_commands[];
+    inspect_commands[], alert_commands[], host_commands[];
 
 const Command *command_find (const char *name);
 /* argv[0] is the command's name.  Exit status. */

@@ -9,13 +9,10 @@
 #define RUN_DIR "/run/guardd"
 
 const CommandGroup command_groups[] = {
-  { "Domains", domain_commands },
-  { "Snapshots", snapshot_commands },
-  { "Rollback", rollback_commands },
-  { "Alerts", alert_commands },
-  { "Pools", pool_commands },
-  { "Host", host_commands },
-  { NULL, NULL },
+  { "Domains", domain_commands }, { "Snapshots", snapshot_commands },
+  { "Files", inspect_commands },  { "Rollback", rollback_commands },
+  { "Alerts", alert_commands },   { "Pools", pool_commands },
+  { "Host", host_commands },      { NULL, NULL },
 };
 
 static int

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CPU_SECONDS 10
+
 static bool
 receive (void *data, size_t length)
 {
@@ -83,7 +85,7 @@ main (void)
   struct view_source now = { .read = read_now, .budget = WIRE_BUDGET, .budget_calls = WIRE_BUDGET_CALLS };
   struct view_source before
       = { .read = read_before, .budget = WIRE_BUDGET, .budget_calls = WIRE_BUDGET_CALLS };
-  if (!sandbox_enter (WIRE_FD))
+  if (!sandbox_enter (WIRE_FD, CPU_SECONDS))
     return 2;
   if (!receive (&start, sizeof start) || start.version != WIRE_VERSION || start.n_runs > WIRE_RUNS_MAX)
     return 2;

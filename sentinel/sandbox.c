@@ -13,13 +13,12 @@
 #include <unistd.h>
 
 #define MEMORY_MAX (256ul << 20)
-#define CPU_SECONDS 10
 #define NOBODY 65534
 
 static bool
 say (const char *what)
 {
-  fprintf (stderr, "guardd-sentinel: %s: %s\n", what, strerror (errno));
+  fprintf (stderr, "sandbox: %s: %s\n", what, strerror (errno));
   return false;
 }
 
@@ -68,17 +67,20 @@ filter (void)
 #endif
 
 bool
-sandbox_enter (int last)
+sandbox_enter (int last, unsigned cpu_seconds)
 {
-  if (prctl (PR_SET_PDEATHSIG, SIGKILL) || prctl (PR_SET_DUMPABLE, 0)
-      || prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    return say ("cannot set its own limits");
   close (0);
   close (1);
   if (close_range ((unsigned)last + 1, ~0u, 0) != 0)
     return say ("cannot close what it inherited");
-  if ((!SANITIZED && !limit (RLIMIT_AS, MEMORY_MAX)) || !limit (RLIMIT_CPU, CPU_SECONDS)
+  if ((!SANITIZED && !limit (RLIMIT_AS, MEMORY_MAX)) || !limit (RLIMIT_CPU, cpu_seconds)
       || !limit (RLIMIT_FSIZE, 0) || !limit (RLIMIT_CORE, 0) || !limit (RLIMIT_NPROC, 0))
     return say ("cannot set its own limits");
-  return drop_privileges () && (SANITIZED || filter ());
+  if (!drop_privileges ())
+    return false;
+  /* After the change of user, which forgets the first of them. */
+  if (prctl (PR_SET_PDEATHSIG, SIGKILL) || prctl (PR_SET_DUMPABLE, 0)
+      || prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    return say ("cannot set its own limits");
+  return SANITIZED || filter ();
 }

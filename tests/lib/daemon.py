@@ -13,6 +13,7 @@ run_dir = {run_dir}
 state_dir = {state_dir}
 plugin_dir = {plugin_dir}
 libexec_dir = {libexec_dir}
+appliance_dir = {appliance_dir}
 {daemon}
 [pool main]
 path = {pool}
@@ -48,7 +49,7 @@ class Guardd:
             policy = f"keep = {keep}\n{policy}"
         if config is None:
             config = CONFIG.format(
-                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=libexec_dir or bed.build, alert=alert, pool=self.pool,
+                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=libexec_dir or bed.build, appliance_dir=bed.build / "appliance", alert=alert, pool=self.pool,
                 interval=interval, protect=protect, daemon=daemon, policy=policy,
             )
         self.config_path.write_text(config)

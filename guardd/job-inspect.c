@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The files of a snapshot: their list, and what is gone between two lists. */
+#define G_LOG_DOMAIN "guardd"
+#include "job-inspect.h"
+
+#include "base/json.h"
+
+#include "describe.h"
+#include "doctor-kvm.h"
+#include "inspector.h"
+#include "job.h"
+
+#include <unistd.h>
+
+#define PROGRAM "guardd-inspector"
+#define KVM_SECONDS 20
+
+/* One kernel has to be booted to know it, once. */
+static bool
+kvm_works (const Config *config)
+{
+  static gsize known = 0;
+  if (config->accelerator != ACCELERATOR_AUTO)
+    return config->accelerator == ACCELERATOR_KVM;
+  if (g_once_init_enter (&known)) {
+    g_autofree char *why = NULL;
+    bool works = kvm_probe (KVM_SECONDS, &why) == KVM_WORKS;
+    if (!works)
+      g_message ("the appliance is emulated, and slow: %s", why);
+    g_once_init_leave (&known, works ? 2 : 1);
+  }
+  return known == 2;
+}
+
+static char *
+program_path (const Job *job)
+{
+  return g_build_filename (job->daemon->config->libexec_dir, PROGRAM, NULL);
+}
+
+/* --- one list --- */
+
+static GPtrArray *
+open_disks (Job *job, const Manifest *manifest, GError **error)
+{
+  GPtrArray *readers = g_ptr_array_new_with_free_func ((GDestroyNotify)storage_image_release);
+  for (guint i = 0; i < manifest->disks->len; i++) {
+    const ManifestDisk *disk = manifest->disks->pdata[i];
+    StorageReader *reader
+        = pool_image_open (job->pool, manifest->domain_uuid, manifest->number, disk->target, error);
+    if (reader == NULL) {
+      g_ptr_array_unref (readers);
+      return NULL;
+    }
+    g_ptr_array_add (readers, reader);
+  }
+  return readers;
+}
+
+static json_object *
+make_inventory (Job *job, const Manifest *manifest, int fd, GError **error)
+{
+  g_autoptr (GPtrArray) disks = open_disks (job, manifest, error);
+  if (disks == NULL)
+    return NULL;
+  g_autofree char *program = program_path (job);
+  InspectorRequest request = { .program = program,
+                               .appliance = job->daemon->config->appliance_dir,
+                               .kvm = kvm_works (job->daemon->config),
+                               .operating_system = true,
+                               .disks = (StorageReader *const *)(void *)disks->pdata,
+                               .n_disks = disks->len,
+                               .inventory = fd,
+                               .deadline_us = (guint64)job->daemon->config->inspect_timeout_us };
+  return inspector_look (&request, job->cancellable, error);
+}
+
+json_object *
+job_inspect_now (Job *job, const Manifest *manifest, GError **error)
+{
+  const char *uuid = manifest->domain_uuid;
+  gint64 started = g_get_monotonic_time ();
+  int fd = pool_inventory_create (job->pool, uuid, manifest->number, error);
+  if (fd < 0)
+    return NULL;
+  json_object *summary = make_inventory (job, manifest, fd, error);
+  if (!pool_inventory_finish (job->pool, uuid, manifest->number, fd, summary != NULL,
+                              summary ? error : NULL)) {
+    json_object_put (summary);
+    return NULL;
+  }
+  if (summary) {
+    json_add_u64 (summary, "number", manifest->number);
+    json_add_u64 (summary, "duration_ms", (guint64)(g_get_monotonic_time () - started) / 1000);
+  }
+  return summary;
+}
+
+/* --- commands --- */
+
+typedef struct {
+  Snapshot *snapshots[2]; /* the second: of a difference */
+  json_object *answer;
+} InspectData;
+
+static void
+data_free (gpointer opaque)
+{
+  InspectData *data = opaque;
+  for (guint i = 0; i < G_N_ELEMENTS (data->snapshots); i++)
+    if (data->snapshots[i])
+      snapshot_free (data->snapshots[i]);
+  json_object_put (data->answer);
+  g_free (data);
+}
+
+static bool
+inspect_run (Job *job, GError **error)
+{
+  InspectData *data = job->data;
+  data->answer = job_inspect_now (job, data->snapshots[0]->manifest, error);
+  return data->answer != NULL;
+}
+
+/* The list of a snapshot, made when there is none. */
+static int
+open_inventory (Job *job, const Manifest *manifest, GError **error)
+{
+  g_autoptr (GError) missing = NULL;
+  int fd = pool_inventory_open (job->pool, manifest->domain_uuid, manifest->number, &missing);
+  if (fd >= 0)
+    return fd;
+  if (!g_error_matches (missing, POOL_ERROR, POOL_ERROR_NOT_FOUND)) {
+    g_propagate_error (error, g_steal_pointer (&missing));
+    return -1;
+  }
+  g_autoptr (json_object) summary = job_inspect_now (job, manifest, error);
+  return summary ? pool_inventory_open (job->pool, manifest->domain_uuid, manifest->number, error) : -1;
+}
+
+json_object *
+job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError **error)
+{
+  g_autofree char *program = program_path (job);
+  json_object *difference = NULL;
+  int before = open_inventory (job, older, error);
+  int now = before >= 0 ? open_inventory (job, newer, error) : -1;
+  if (now >= 0)
+    difference = inspector_compare (program, before, now, job->cancellable, error);
+  if (before >= 0)
+    close (before);
+  if (now >= 0)
+    close (now);
+  return difference;
+}
+
+static bool
+diff_run (Job *job, GError **error)
+{
+  InspectData *data = job->data;
+  const Manifest *older = data->snapshots[0]->manifest, *newer = data->snapshots[1]->manifest;
+  data->answer = job_compare_now (job, older, newer, error);
+  if (data->answer == NULL)
+    return false;
+  json_add_u64 (data->answer, "from", older->number);
+  json_add_u64 (data->answer, "to", newer->number);
+  return true;
+}
+
+static void
+answer_done (Job *job, const GError *error)
+{
+  InspectData *data = job->data;
+  if (error == NULL)
+    control_call_return (g_steal_pointer (&job->call), g_steal_pointer (&data->answer));
+}
+
+static void
+start (Daemon *daemon, Guest *guest, ControlCall *call, InspectData *data,
+       bool (*run) (Job *job, GError **error))
+{
+  Job *job = job_new (daemon, guest, call);
+  job->data = data;
+  job->data_free = data_free;
+  job->run = run;
+  job->done = answer_done;
+  job_start_slow (job);
+}
+
+void
+job_inspect (Daemon *daemon, Guest *guest, ControlCall *call, const Snapshot *snapshot)
+{
+  InspectData *data = g_new0 (InspectData, 1);
+  data->snapshots[0] = snapshot_copy (snapshot);
+  start (daemon, guest, call, data, inspect_run);
+}
+
+void
+job_diff (Daemon *daemon, Guest *guest, ControlCall *call, const Snapshot *older, const Snapshot *newer)
+{
+  InspectData *data = g_new0 (InspectData, 1);
+  data->snapshots[0] = snapshot_copy (older);
+  data->snapshots[1] = snapshot_copy (newer);
+  start (daemon, guest, call, data, diff_run);
+}

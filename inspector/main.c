@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * guardd-inspector: which files are there, and which are gone; a process of its own for each question.
+ *
+ *   guardd-inspector appliance DIRECTORY                         builds the appliance when it is needed
+ *   guardd-inspector look DIRECTORY kvm|tcg yes|no DISKS         yes: the operating system, too
+ *   guardd-inspector compare
+ *
+ * look      3: a socket; sends it DISKS listening sockets, waits for a byte, and leaves the summary (JSON)
+ *           there; 1: the inventory
+ * compare   3, 4: inventories, older one first; 5: the difference (JSON)
+ *
+ * What goes wrong is said on stderr, for people.
+ */
+#include "compare.h"
+#include "inventory.h"
+#include "jail.h"
+#include "sentinel/sandbox.h"
+#include "walk.h"
+
+#include <json-c/json.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SOCKET_FD 3
+#define COMPARE_SECONDS 60
+
+static int
+usage (void)
+{
+  fputs ("guardd-inspector is started by guardd; guardsh(1) has snapshot-inspect and diff\n", stderr);
+  return 2;
+}
+
+static int
+look_inside (const char *accelerator, const char *inspect, int disks)
+{
+  static char texts[JAIL_DISKS_MAX][64];
+  const char *servers[JAIL_DISKS_MAX];
+  for (int i = 0; i < disks; i++) {
+    snprintf (texts[i], sizeof texts[i], "unix:%s/disk%d", JAIL_TMP, i);
+    servers[i] = texts[i];
+  }
+  struct walk_request request = { .appliance = JAIL_APPLIANCE,
+                                  .tmp = JAIL_TMP,
+                                  .kvm = strcmp (accelerator, "kvm") == 0,
+                                  .inspect = strcmp (inspect, "yes") == 0,
+                                  .servers = servers,
+                                  .n_servers = disks };
+  if (!jail_enter (request.kvm))
+    return 1;
+  gzFile out = gzdopen (STDOUT_FILENO, "wb1");
+  FILE *summary = fdopen (SOCKET_FD, "w");
+  if (out == NULL || summary == NULL)
+    return 1;
+  bool ok = walk (&request, out, summary);
+  ok = gzclose (out) == Z_OK && ok;
+  return fclose (summary) == 0 && ok ? 0 : 1;
+}
+
+static int
+look (const char *directory, const char *accelerator, const char *inspect, int disks)
+{
+  char byte;
+  if (disks < 1 || disks > JAIL_DISKS_MAX)
+    return usage ();
+  if (!jail_build (directory) || !jail_send_sockets (SOCKET_FD, disks) || read (SOCKET_FD, &byte, 1) != 1)
+    return 1;
+  int status = 0;
+  /* Namespaces of processes begin with a child. */
+  pid_t child = fork ();
+  if (child == 0)
+    _exit (look_inside (accelerator, inspect, disks));
+  close (SOCKET_FD);
+  close (STDOUT_FILENO);
+  if (child < 0 || waitpid (child, &status, 0) != child)
+    return 1;
+  if (WIFSIGNALED (status))
+    fprintf (stderr, "crashed: %s\n", strsignal (WTERMSIG (status)));
+  return WIFEXITED (status) ? WEXITSTATUS (status) : 1;
+}
+
+static int
+compare (void)
+{
+  gzFile older = gzdopen (3, "rb"), newer = gzdopen (4, "rb");
+  /* json-c asks for random bytes once, which the sandbox would not allow. */
+  json_object *first = json_object_new_object ();
+  json_object_object_add (first, "", NULL);
+  json_object_put (first);
+  if (older == NULL || newer == NULL || !sandbox_enter (5, COMPARE_SECONDS))
+    return 1;
+  return compare_inventories (older, newer, 5) ? 0 : 1;
+}
+
+int
+main (int argc, char **argv)
+{
+  if (argc == 3 && strcmp (argv[1], "appliance") == 0)
+    return appliance_build (argv[2]) ? 0 : 1;
+  if (argc == 6 && strcmp (argv[1], "look") == 0)
+    return look (argv[2], argv[3], argv[4], atoi (argv[5]));
+  if (argc == 2 && strcmp (argv[1], "compare") == 0)
+    return compare ();
+  return usage ();
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The files of a snapshot, and those that are gone, as libguestfs sees them."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from daemon import GuardshError
+from suite import Disk, equal, main, until
+
+MIB = 1 << 20
+UUID = "11111111-2222-3333-4444-555555555555"
+
+
+def put_filesystem(bed, guest, tree):
+    """The same filesystem, with the files of `tree`, on the disk of a paused guest."""
+    image = bed.images / "content.raw"
+    image.unlink(missing_ok=True)
+    with open(image, "wb") as file:
+        file.truncate(64 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-U", UUID, "-d", tree, image], check=True)
+    with open(image, "rb") as file:
+        for at in range(0, 64 * MIB, MIB):
+            data = file.read(MIB)
+            guest.put("vda", at, data) if any(data) else guest.zero("vda", at, MIB)
+
+
+def plant(bed):
+    tree = bed.images / "tree"
+    for number in range(12):
+        home = tree / "home" / f"user{number}"
+        home.mkdir(parents=True)
+        for letter in range(10):
+            (home / f"letter {letter}.txt").write_bytes(b"x" * 1000)
+    (tree / "var" / "log").mkdir(parents=True)
+    (tree / "var" / "log" / "auth.log").write_bytes(b"l" * 50000)
+    (tree / "big.iso").write_bytes(b"i" * MIB)
+    (tree / "evil\n\x1b[2J\udcff name").write_bytes(b"e" * 3000)
+    return tree
+
+
+def ruin(tree):
+    """What an intruder leaves: fewer files, a note in every directory, an empty log."""
+    shutil.rmtree(tree / "home" / "user3")
+    for home in (tree / "home").iterdir():
+        (home / "HOW_TO_RECOVER.txt").write_text("pay")
+    for letter in range(10):
+        path = tree / "home" / "user5" / f"letter {letter}.txt"
+        path.rename(path.with_suffix(".txt.locked"))
+        path.with_suffix(".txt.locked").write_bytes(b"y" * 1100)
+    (tree / "var" / "log" / "auth.log").write_bytes(b"")
+    for path in tree.glob("evil*"):
+        path.unlink()
+
+
+def ready(bed, **more):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    tree = plant(bed)
+    put_filesystem(bed, guest, tree)
+    bed.guardd(interval="7d", **more)
+    until(lambda: bed.sh("snapshot-list", "web01")["snapshots"], 30, "the first snapshot")
+    return guest, tree
+
+
+def test_what_is_gone_between_two_snapshots_is_shown_biggest_loss_first(bed):
+    guest, tree = ready(bed)
+    summary = bed.sh("snapshot-inspect", "web01", "1", timeout=300)
+    one, = summary["filesystems"]
+    equal((one["device"], one["type"], one["unread"]), ("/dev/sda", "ext4", 0))
+    equal(summary["files"], sum(len(d) + len(f) for _, d, f in os.walk(tree)) + 1)  # lost+found
+    ruin(tree)
+    put_filesystem(bed, guest, tree)
+    number = bed.sh("snapshot-create", "web01")["number"]
+    gone = bed.sh("diff", "web01", "1", str(number), timeout=300)
+    equal(gone["deleted"]["files"], 21)  # ten letters, ten that were renamed, one with a strange name
+    equal(gone["emptied"], {"files": 1, "bytes": 50000})
+    equal(gone["samples"][0], {"path": "/var/log/auth.log", "what": "emptied", "bytes": 50000})
+    equal(gone["watched"][0]["path"], "/var/log/auth.log")
+    equal({"name": "/home/user3", "files": 10, "bytes": 10000} in gone["directories"], True)
+    equal(gone["notes"], [{"name": "HOW_TO_RECOVER.txt", "files": 11}])
+    equal(gone["suffixes"], [{"name": ".locked", "files": 10}])
+    assert "/evil\\x0a\\x1b[2J\\xff name" in [s["path"] for s in gone["samples"]], gone["samples"]
+
+
+def test_an_appliance_that_hangs_is_killed_and_said_to_be_blind(bed):
+    ready(bed, daemon="inspect_timeout = 1s\naccelerator = tcg\n")
+    try:
+        bed.sh("snapshot-inspect", "web01", "1", timeout=300)
+        raise AssertionError("a second is not enough")
+    except GuardshError as error:
+        assert "did not end in time and was killed" in error.message, error
+    until(lambda: subprocess.run(["pgrep", "-f", "guardd-inspector|guestfs"], stdout=subprocess.DEVNULL).returncode == 1,
+          10, "the appliance to be gone")
+    equal(list(pathlib.Path(bed.daemon.pool).rglob("*inventory*")), [])
+
+
+main()
