@@ -137,6 +137,8 @@ $(BUILD)/tests/%: tests/%.c $(LIBS) $(BUILD)/libsentinel.a
 	$(say) CC $<
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(BUILD)/libsentinel.a $(PKGLIBS) $(SENTINEL_LIBS)
 
+$(BUILD)/tests/bench/find0: PKGLIBS += -lguestfs
+
 # Preloaded into guardd by tests that kill it.
 KILLPOINT := $(BUILD)/tests/killpoint.so
 $(KILLPOINT): $(wildcard tests/preload/*.[ch])
