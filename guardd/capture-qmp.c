@@ -15,7 +15,6 @@ typedef struct {
   bool left;                        /* sealed, but something may be left in QEMU */
   /* the disk that is read, or has been, and is still being stored */
   PlanDisk *disk; /* NULL: none */
-  PullMemory *memory;
   Pull *pull;
   StorageReader *parent;
 } Capture;
@@ -30,16 +29,6 @@ expected_bytes (const CapturePlan *plan)
   for (guint i = 0; i < plan->disks->len; i++)
     sum += ((PlanDisk *)g_ptr_array_index (plan->disks, i))->dirty;
   return sum;
-}
-
-/* The same for what will be read; a full read's length is not known, and long. */
-static guint64
-expected_read (const CapturePlan *plan)
-{
-  for (guint i = 0; i < plan->disks->len; i++)
-    if (((PlanDisk *)g_ptr_array_index (plan->disks, i))->full_reason)
-      return G_MAXUINT64;
-  return expected_bytes (plan);
 }
 
 static bool
@@ -92,7 +81,6 @@ pull_one (Capture *capture, PlanDisk *disk, GError **error)
     .bitmap = disk->full_reason ? NULL : plan->old_bitmap,
     .size = disk->size,
     .writer = disk->writer,
-    .memory = capture->memory,
     .stall_us = request->config->capture_timeout_us,
     .guard = check_scratch,
     .opaque = capture->plan,
@@ -210,9 +198,6 @@ run (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
   CaptureDraft *draft = &capture->draft;
-  capture->memory = pull_memory_new (expected_read (plan), error);
-  if (capture->memory == NULL)
-    return false;
   if (!capture_draft_open (draft, plan, "qmp", expected_bytes (plan), error)) {
     capture_draft_abort (draft);
     return false;
@@ -267,7 +252,6 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
     return NULL;
   capture.plan = plan;
   bool sealed = run (&capture, error);
-  pull_memory_free (capture.memory);
   *left = capture.left;
   return capture_draft_close (&capture.draft, sealed);
 }

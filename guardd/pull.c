@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define BLOCK GUARDD_BLOCK_SIZE
-#define IN_FLIGHT (PULL_MEMORY_BYTES / PULL_READ_BYTES)
+#define IN_FLIGHT 8u
 /* one status request; lengths in the protocol have 32 bits, and this is whole blocks */
 #define STATUS_BYTES ((G_GUINT64_CONSTANT (1) << 32) - BLOCK)
 #define STATUS_IN_FLIGHT 16
@@ -50,7 +50,7 @@ struct Pull {
   guint64 seen;  /* completions, to tell progress from silence */
   int refused;   /* errno with which a request ended; why a connection broke, nbd_poll() says better */
   PullSink *sink;
-  PullMemory *memory; /* NULL: the request's */
+  guint8 *memory; /* of the reads */
   PullResult result;
   GError *error;
 };
@@ -112,7 +112,7 @@ pull_connect (Pull *pull)
   pull->nbd = nbd_create ();
   if (!pull->nbd || nbd_set_export_name (pull->nbd, request->export) < 0
       || nbd_add_meta_context (pull->nbd, pull->context) < 0
-      /* What a lying server leaves unwritten is zero, or this guest's: the memory is this capture's alone. */
+      /* What a lying server leaves unwritten is zero, or this disk's: the memory is this pull's alone. */
       || nbd_set_pread_initialize (pull->nbd, false) < 0) {
     close (request->socket);
     return pull_fail (pull, "set-up");
@@ -351,15 +351,12 @@ pull_alloc (Pull *pull)
   pull->extents = g_array_new (FALSE, FALSE, sizeof (PullExtent));
   pull->context = pull->request.bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request.bitmap)
                                        : g_strdup ("base:allocation");
-  PullMemory *memory = pull->request.memory;
-  if (memory == NULL)
-    memory = pull->memory = pull_memory_new (0, &pull->error);
-  if (memory == NULL || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
+  if (!(pull->memory = pull_memory_new (IN_FLIGHT, &pull->error))
+      || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
     return false;
-  guint8 *data = pull_memory_data (memory);
   for (guint i = 0; i < IN_FLIGHT; i++) {
     pull->reads[i].pull = pull;
-    pull->reads[i].chunk.data = data + i * PULL_READ_BYTES;
+    pull->reads[i].chunk.data = pull->memory + i * PULL_READ_BYTES;
   }
   for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
     pull->status[i].pull = pull;
@@ -384,7 +381,7 @@ pull_free (Pull *pull)
     return;
   pull_disconnect (pull);
   pull_sink_free (pull->sink); /* before its buffers */
-  pull_memory_free (pull->memory);
+  pull_memory_free (pull->memory, IN_FLIGHT);
   g_array_unref (pull->extents);
   g_free (pull->context);
   g_clear_error (&pull->error);

@@ -8,7 +8,6 @@
  */
 #pragma once
 
-#include "pull-memory.h"
 #include "storage.h"
 
 #include <gio/gio.h>
@@ -22,7 +21,6 @@ typedef struct {
   StorageReader *parent; /* what a full read is compared with: only what differs is written; NULL: write all.
                             With `bitmap` it is not asked */
   StorageWriter *writer; /* stays the caller's */
-  PullMemory *memory;    /* stays the caller's, for one pull at a time; NULL: one of its own */
   guint64 stall_us;      /* give up after so long without a byte */
   bool (*guard) (void *opaque,
                  GError **error); /* called between requests, at least every 20 ms; false ends it */
