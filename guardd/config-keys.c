@@ -161,6 +161,9 @@ static const ConfigKey policy_keys[] = {
     "steps of COUNTxPERIOD, such as 60x1min 24x1h" },
   { "pool", key_set_text, offsetof (ConfigPolicy, pool), NULL, "the name of a [pool]" },
   { "engine", key_set_choice, offsetof (ConfigPolicy, engine), "auto", "auto, qmp" },
+  { "inspect", key_set_choice, offsetof (ConfigPolicy, inspect), "auto", "auto, never" },
+  { "inspect_every", key_set_duration, offsetof (ConfigPolicy, inspect_every_us), "1d",
+    "a duration from 0s (never) to 365d, such as 12h", 0, 365 * DAY },
   { "on_critical", key_set_choice, offsetof (ConfigPolicy, on_critical), "alert", "alert, pause, isolate" },
   { NULL },
 };

@@ -13,6 +13,7 @@
 #include <glib.h>
 #include <stdbool.h>
 
+typedef enum { INSPECT_AUTO, INSPECT_NEVER } Inspection;
 typedef enum { ENGINE_AUTO, ENGINE_QMP } EngineChoice;
 typedef enum { RESPONSE_ALERT, RESPONSE_PAUSE, RESPONSE_ISOLATE } Response;
 
@@ -27,7 +28,9 @@ typedef struct {
   Retention *keep;
   char *pool; /* name of a [pool] */
   EngineChoice engine;
-  Response on_critical; /* what is done to a guest that is being destroyed, besides telling */
+  Inspection inspect;       /* of its files, beside the looks at every snapshot */
+  guint64 inspect_every_us; /* even without suspicion; 0: never */
+  Response on_critical;     /* what is done to a guest that is being destroyed, besides telling */
 } ConfigPolicy;
 
 typedef struct {

@@ -5,12 +5,13 @@
 
 #include "describe.h"
 #include "job.h"
+#include "listing.h"
 
 #include <string.h>
 #include <unistd.h>
 
 static json_object *
-alert_body (const Guest *guest, const Alert *alert, const Incident *incident)
+alert_body (const Alert *alert, const Incident *incident, json_object *losses)
 {
   json_object *body = json_object_new_object ();
   g_autofree char *time = time_format (alert->time_us);
@@ -23,6 +24,7 @@ alert_body (const Guest *guest, const Alert *alert, const Incident *incident)
   json_add_string (body, "level", alert->level);
   json_add_string (body, "summary", alert->summary);
   json_add_string (body, "rollback", alert->rollback[0] ? alert->rollback : NULL);
+  json_object_object_add (body, "losses", losses ? json_object_get (losses) : NULL);
   if (incident == NULL)
     return body;
   json_add_u64 (body, "snapshot_bad", incident->first_bad);
@@ -34,9 +36,10 @@ alert_body (const Guest *guest, const Alert *alert, const Incident *incident)
   return body;
 }
 
-/* Takes the summary; incident NULL: about something else. */
+/* Takes the summary; incident NULL: about something else; losses NULL: not known. */
 static void
-tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, const Incident *incident)
+tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, const Incident *incident,
+      json_object *losses)
 {
   g_autoptr (Alert) alert = g_new0 (Alert, 1);
   g_autoptr (GError) error = NULL;
@@ -53,7 +56,7 @@ tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, cons
                                            plain ? guest->name : quoted, incident->good)
                         : g_strdup ("");
   alert->time_us = g_get_real_time ();
-  g_autoptr (json_object) body = alert_body (guest, alert, incident);
+  g_autoptr (json_object) body = alert_body (alert, incident, losses);
   alert->json = g_strdup (
       json_object_to_json_string_ext (body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
   g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, summary,
@@ -82,7 +85,7 @@ daemon_alarm (Daemon *daemon, Guest *guest)
                             guests);
     incident->level = LEVEL_CRITICAL;
   }
-  tell (daemon, guest, level_name (incident->level), g_string_free (summary, FALSE), incident);
+  tell (daemon, guest, level_name (incident->level), g_string_free (summary, FALSE), incident, NULL);
   if (incident->level == LEVEL_CRITICAL)
     job_respond (daemon, guest);
 }
@@ -96,12 +99,36 @@ daemon_alarm_over (Daemon *daemon, const Guest *guest, const Incident *incident)
 }
 
 void
+daemon_alarm_files (Daemon *daemon, Guest *guest, const char *incident, const GPtrArray *findings,
+                    json_object *difference)
+{
+  const Incident *open
+      = guest->incident && g_strcmp0 (guest->incident->id, incident) == 0 ? guest->incident : NULL;
+  Level level = MAX (findings_level (findings), open ? open->level : LEVEL_OK);
+  g_autoptr (json_object) losses = listing_excerpt (difference);
+  g_autofree char *gone = listing_summary (difference);
+  const Finding *worst = findings_worst (findings);
+  if (incident && findings_level (findings) < LEVEL_WARN)
+    level = MIN (level, LEVEL_INFO); /* nothing that the alert before has not said */
+  tell (daemon, guest, level_name (level),
+        g_strdup (worst && worst->level >= LEVEL_WARN ? worst->text : gone), open, losses);
+}
+
+void
+daemon_alarm_unlisted (Daemon *daemon, Guest *guest, guint64 number, const char *why)
+{
+  tell (daemon, guest, level_name (LEVEL_BLIND),
+        g_strdup_printf ("the files of snapshot %" G_GUINT64_FORMAT " could not be listed: %s", number, why),
+        guest->incident, NULL);
+}
+
+void
 daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why)
 {
   tell (daemon, guest, level_name (LEVEL_BLIND),
         g_strdup_printf ("%u snapshots in a row could not be looked at: %s", guest->blind,
                          why ? why->text : "no reason is known"),
-        NULL);
+        NULL, NULL);
 }
 
 void
@@ -110,5 +137,5 @@ daemon_alarm_stale (Daemon *daemon, Guest *guest)
   tell (daemon, guest, level_name (LEVEL_BLIND),
         g_strdup_printf ("no snapshot for %u attempts: %s", guest->failures,
                          guest->last_error ? guest->last_error : "no reason is known"),
-        NULL);
+        NULL, NULL);
 }

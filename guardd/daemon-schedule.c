@@ -95,6 +95,27 @@ schedule_run_due (Daemon *daemon, gint64 now)
   return true;
 }
 
+/* The slow look at all files.  Spread over the interval: not all guests of a host after its start. */
+static void
+inspections_run_due (Daemon *daemon, gint64 now)
+{
+  GHashTableIter iter;
+  Guest *guest;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
+    gint64 every = guest->policy ? (gint64)guest->policy->inspect_every_us : 0;
+    if (every == 0)
+      guest->inspect_due = 0;
+    else if (guest->inspect_due == 0)
+      guest->inspect_due
+          = now + every / 2 + (gint64)(g_str_hash (guest->uuid) / (double)G_MAXUINT * (double)every / 2);
+    else if (guest->inspect_due <= now) {
+      guest->inspect_due = now + every;
+      job_deepen_scheduled (daemon, guest);
+    }
+  }
+}
+
 static gint64
 schedule_next_due (const Daemon *daemon)
 {
@@ -102,9 +123,12 @@ schedule_next_due (const Daemon *daemon)
   GHashTableIter iter;
   const Guest *guest;
   g_hash_table_iter_init (&iter, daemon->guests);
-  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest))
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
     if (guest->due && guest->policy && guest->domain && !guest->unfinished)
       next = MIN (next, guest->due);
+    if (guest->inspect_due)
+      next = MIN (next, guest->inspect_due);
+  }
   return next;
 }
 
@@ -128,6 +152,7 @@ daemon_schedule (Daemon *daemon)
     return;
   gint64 now = g_get_monotonic_time ();
   bool all = schedule_run_due (daemon, now);
+  inspections_run_due (daemon, now);
   gint64 next = all ? schedule_next_due (daemon) : now + AGAIN_US;
   if (next == G_MAXINT64)
     return;

@@ -48,6 +48,8 @@ typedef struct {
   Level level;        /* of the newest snapshot that was looked at */
   guint blind;        /* snapshots in a row that could not be looked at */
   Incident *incident; /* as the watch last had it; NULL: none is open */
+  bool deepening;     /* its files are being listed, or wait for it */
+  gint64 inspect_due; /* monotonic; 0: not by schedule */
   bool unfinished;    /* a rollback of an earlier guardd waits for libvirt */
 } Guest;
 
@@ -111,6 +113,11 @@ void daemon_prune_soon (Daemon *daemon, const char *uuid);
 void daemon_alarm (Daemon *daemon, Guest *guest);
 /* All is as it was: its alerts are marked as recovered. */
 void daemon_alarm_over (Daemon *daemon, const Guest *guest, const Incident *incident);
+/* What the files say: of the incident with this id, NULL for none.  difference: see listing.h. */
+void daemon_alarm_files (Daemon *daemon, Guest *guest, const char *incident, const GPtrArray *findings,
+                         json_object *difference);
+/* The files of a snapshot could not be listed. */
+void daemon_alarm_unlisted (Daemon *daemon, Guest *guest, guint64 number, const char *why);
 void daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why);
 /* --- daemon-fleet.c: on the main thread --- */
 /* Remembers an alarm; how many other guests had the same within the hour. */

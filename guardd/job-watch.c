@@ -209,8 +209,10 @@ watch_done (Job *job, const GError *error)
   if (data->verdict.resolved)
     daemon_alarm_over (job->daemon, guest, data->verdict.resolved);
   tell_verdict (job, data);
-  if (data->verdict.opened || data->verdict.raised)
+  if (data->verdict.opened || data->verdict.raised) {
     daemon_alarm (job->daemon, guest);
+    job_deepen (job->daemon, guest);
+  }
   if (guest->blind == DAEMON_BLIND_ALARM)
     daemon_alarm_blind (job->daemon, guest, findings_worst (data->verdict.findings));
 }

@@ -52,6 +52,12 @@ void job_respond (Daemon *daemon, Guest *guest);
 /* Looks at a snapshot and judges it. */
 void job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot);
 
+/* --- job-deepen.c: asks the inspector, one guest after the other --- */
+/* Which files are gone since the open incident's last good snapshot. */
+void job_deepen (Daemon *daemon, Guest *guest);
+/* Which are gone since they were listed last. */
+void job_deepen_scheduled (Daemon *daemon, Guest *guest);
+
 /* --- job-capture.c --- */
 Job *job_capture_new (Daemon *daemon, Guest *guest, const char *origin, const char *description,
                       ControlCall *call);

@@ -37,6 +37,15 @@ pool_inventory_open (Pool *pool, const char *domain_uuid, guint64 number, GError
   return fd;
 }
 
+bool
+pool_inventory_exists (Pool *pool, const char *domain_uuid, guint64 number)
+{
+  int fd = pool_inventory_open (pool, domain_uuid, number, NULL);
+  if (fd >= 0)
+    close (fd);
+  return fd >= 0;
+}
+
 int
 pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GError **error)
 {

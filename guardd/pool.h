@@ -89,6 +89,7 @@ StorageReader *pool_image_open (Pool *pool, const char *domain_uuid, guint64 num
 /* --- lists of files (inspector/inventory.h), of snapshots that were inspected --- */
 /* A descriptor to read from; -1 with POOL_ERROR_NOT_FOUND: there is none. */
 int pool_inventory_open (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
+bool pool_inventory_exists (Pool *pool, const char *domain_uuid, guint64 number);
 /* A new one's descriptor, to be finished; one at a time for a snapshot.  -1 on error. */
 int pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
 /* Puts it in place of an older one, or throws it away; fd is closed in any case. */

@@ -273,6 +273,18 @@ watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 ti
 }
 
 void
+watch_add_findings (Watch *watch, const char *id, const GPtrArray *findings)
+{
+  Incident *incident = watch->incident;
+  if (incident == NULL || g_strcmp0 (incident->id, id) != 0)
+    return;
+  for (guint i = 0; i < findings->len; i++)
+    g_ptr_array_add (incident->findings, finding_copy (findings->pdata[i]));
+  incident->level = MAX (incident->level, findings_level (findings));
+  watch_save (watch);
+}
+
+void
 watch_close_incident (Watch *watch, bool false_positive)
 {
   GHashTableIter iter;

@@ -48,6 +48,9 @@ void watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint
 const Incident *watch_incident (const Watch *watch);
 /* The snapshot before the first sign, when the caller knows better (slow deletion). */
 void watch_set_good (Watch *watch, guint64 number);
+/* What else was found of the open incident `id` (NULL, or another than the open one: nothing happens); its
+ * level follows. */
+void watch_add_findings (Watch *watch, const char *id, const GPtrArray *findings);
 /* A person has looked.  false_positive: what is there now is what is normal. */
 void watch_close_incident (Watch *watch, bool false_positive);
 json_object *incident_to_json (const Incident *incident);

@@ -19,6 +19,7 @@ appliance_dir = {appliance_dir}
 path = {pool}
 [policy default]
 interval = {interval}
+inspect = {inspect}
 {policy}
 [protect {protect}]
 policy = default
@@ -37,7 +38,7 @@ class Guardd:
     run_dir = "/run/guardd"
 
     def __init__(self, bed, config=None, interval="1s", keep=None, protect="*", daemon="", policy="", make_pool=True, environment=None,
-                 alert="", libexec_dir=None):
+                 alert="", libexec_dir=None, inspect="never"):
         self.bed = bed
         self.pool = bed.state / "pool"
         self.config_path = bed.run / "guardd.conf"
@@ -49,7 +50,7 @@ class Guardd:
             policy = f"keep = {keep}\n{policy}"
         if config is None:
             config = CONFIG.format(
-                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=libexec_dir or bed.build, appliance_dir=bed.build / "appliance", alert=alert, pool=self.pool,
+                run_dir=self.run_dir, state_dir=bed.state, plugin_dir=bed.build / "plugins", libexec_dir=libexec_dir or bed.build, appliance_dir=bed.build / "appliance", inspect=inspect, alert=alert, pool=self.pool,
                 interval=interval, protect=protect, daemon=daemon, policy=policy,
             )
         self.config_path.write_text(config)

@@ -9,6 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from daemon import GuardshError
+from receiver import Receiver
 from suite import Disk, equal, main, until
 
 MIB = 1 << 20
@@ -95,6 +96,24 @@ def test_an_appliance_that_hangs_is_killed_and_said_to_be_blind(bed):
     until(lambda: subprocess.run(["pgrep", "-f", "guardd-inspector|guestfs"], stdout=subprocess.DEVNULL).returncode == 1,
           10, "the appliance to be gone")
     equal(list(pathlib.Path(bed.daemon.pool).rglob("*inventory*")), [])
+
+
+def test_an_alarm_is_followed_by_what_is_gone(bed):
+    receiver = Receiver().start()
+    guest, tree = ready(bed, inspect="auto", daemon="accelerator = tcg\n",
+                        alert=f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\n")
+    until(lambda: bed.sh("snapshot-info", "web01", "1")["verdict"] == "ok", 30, "a good snapshot")
+    shutil.rmtree(tree / "home")
+    put_filesystem(bed, guest, tree)
+    bed.sh("snapshot-create", "web01")
+    until(lambda: len(receiver.bodies) == 2, 200, "two alerts")
+    first, second = receiver.bodies
+    equal((first["losses"], first["incident"]), (None, second["incident"]))
+    equal(second["level"], "critical")
+    equal(second["losses"]["deleted"]["files"], 120)
+    assert second["losses"]["directories"][0]["name"].startswith("/home/user"), second["losses"]
+    assert "files-gone" in [finding["rule"] for finding in second["findings"]], second["findings"]
+    equal(second["rollback"], "guardsh rollback web01 1")
 
 
 main()

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* On suspicion, and on a slow schedule: which files are gone, by the inspector. */
+#define G_LOG_DOMAIN "guardd"
+#include "job-inspect.h"
+
+#include "base/json.h"
+
+#include "describe.h"
+#include "listing.h"
+
+#include <string.h>
+
+typedef struct {
+  char *incident;          /* the one that is looked into; NULL: by schedule */
+  guint64 from, to;        /* numbers; from 0: the newest older one that has a list; to 0: the newest */
+  json_object *difference; /* NULL: there is nothing to compare with */
+  GPtrArray *findings;
+} Deepening;
+
+static void
+deepening_free (gpointer opaque)
+{
+  Deepening *data = opaque;
+  g_free (data->incident);
+  json_object_put (data->difference);
+  g_ptr_array_unref (data->findings);
+  g_free (data);
+}
+
+static Deepening *
+deepening_new (const char *incident, guint64 from, guint64 to)
+{
+  Deepening *data = g_new0 (Deepening, 1);
+  data->incident = g_strdup (incident);
+  data->from = from;
+  data->to = to;
+  data->findings = findings_new ();
+  return data;
+}
+
+/* --- on the job's thread --- */
+
+static const Snapshot *
+find_newest (const GPtrArray *all, guint64 number)
+{
+  for (guint i = all->len; i > 0; i--) {
+    const Snapshot *snapshot = all->pdata[i - 1];
+    if (number == 0 || snapshot->manifest->number == number)
+      return snapshot;
+  }
+  return NULL;
+}
+
+static const Snapshot *
+find_listed (Job *job, const GPtrArray *all, guint64 before)
+{
+  for (guint i = all->len; i > 0; i--) {
+    const Snapshot *snapshot = all->pdata[i - 1];
+    guint64 number = snapshot->manifest->number;
+    if (number < before && pool_inventory_exists (job->pool, job->guest->uuid, number))
+      return snapshot;
+  }
+  return NULL;
+}
+
+/* By schedule, nobody has suspected anything before: the older one may be the last that is whole. */
+static void
+hold (Job *job, const Snapshot *snapshot)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (SnapshotState) state = snapshot_state_copy (snapshot->state);
+  if (state->hold)
+    return;
+  state->hold = g_strdup ("guardd: files that are in here were gone when they were listed again");
+  if (!pool_set_state (job->pool, job->guest->uuid, snapshot->manifest->number, state, &error))
+    g_warning ("%s: %s", job->guest->name, error->message);
+}
+
+static bool
+deepen_run (Job *job, GError **error)
+{
+  Deepening *data = job->data;
+  g_autoptr (GPtrArray) all = pool_snapshots (job->pool, job->guest->uuid);
+  const Snapshot *to = find_newest (all, data->to);
+  const Snapshot *from = to == NULL   ? NULL
+                         : data->from ? find_newest (all, data->from)
+                                      : find_listed (job, all, to->manifest->number);
+  if (to == NULL)
+    return true;
+  data->to = to->manifest->number;
+  if (from == NULL) {
+    g_autoptr (json_object) summary = job_inspect_now (job, to->manifest, error);
+    return summary != NULL;
+  }
+  data->from = from->manifest->number;
+  data->difference = job_compare_now (job, from->manifest, to->manifest, error);
+  if (data->difference == NULL)
+    return false;
+  listing_judge (data->difference, data->findings);
+  if (data->incident == NULL && findings_level (data->findings) >= LEVEL_WARN)
+    hold (job, from);
+  return true;
+}
+
+/* --- what becomes of it --- */
+
+/* Owns the watch: what the files say belongs to the incident, if that is still open. */
+static bool
+raise_run (Job *job, GError **error)
+{
+  const Deepening *data = job->data;
+  if (job->guest->watch)
+    watch_add_findings (job->guest->watch, data->incident, data->findings);
+  return true;
+}
+
+static void
+raise_done (Job *job, const GError *error)
+{
+  const Deepening *data = job->data;
+  Guest *guest = job->guest;
+  const Incident *incident = guest->watch ? watch_incident (guest->watch) : NULL;
+  Level before = guest->incident ? guest->incident->level : LEVEL_OK;
+  incident_free (guest->incident);
+  guest->incident = incident_copy (incident);
+  /* All may be as it was again. */
+  if (data->incident && (incident == NULL || strcmp (incident->id, data->incident) != 0))
+    return;
+  daemon_alarm_files (job->daemon, guest, data->incident, data->findings, data->difference);
+  if (guest->incident && guest->incident->level == LEVEL_CRITICAL && before < LEVEL_CRITICAL)
+    job_respond (job->daemon, guest);
+}
+
+static void
+tell_event (Job *job, const Deepening *data)
+{
+  json_object *event = describe_guest_event (job->guest);
+  json_add_u64 (event, "from", data->from);
+  json_add_u64 (event, "to", data->to);
+  json_add_string (event, "level", level_name (findings_level (data->findings)));
+  json_object_object_add (event, "findings", findings_to_json (data->findings));
+  json_object_object_add (event, "losses", data->difference ? listing_excerpt (data->difference) : NULL);
+  control_event (job->daemon->control, "INSPECTED", event);
+}
+
+static void
+deepen_done (Job *job, const GError *error)
+{
+  Deepening *data = job->data;
+  Guest *guest = job->guest;
+  guest->deepening = false;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (error) {
+    daemon_alarm_unlisted (job->daemon, guest, data->to, error->message);
+    return;
+  }
+  tell_event (job, data);
+  if (data->difference == NULL)
+    return;
+  g_autofree char *summary = listing_summary (data->difference);
+  g_message ("%s: from snapshot %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ": %s", guest->name, data->from,
+             data->to, summary);
+  if (data->incident == NULL && findings_level (data->findings) < LEVEL_WARN)
+    return;
+  Job *next = job_new (job->daemon, guest, NULL);
+  next->data = g_steal_pointer (&job->data);
+  next->data_free = deepening_free;
+  job->data_free = NULL;
+  next->run = raise_run;
+  next->done = raise_done;
+  job_start_look (next);
+}
+
+static void
+start (Daemon *daemon, Guest *guest, Deepening *data)
+{
+  Job *job = job_new (daemon, guest, NULL);
+  guest->deepening = true;
+  job->data = data;
+  job->data_free = deepening_free;
+  job->run = deepen_run;
+  job->done = deepen_done;
+  job_start_slow (job);
+}
+
+static bool
+is_wanted (const Guest *guest)
+{
+  return guest->policy && guest->pool && guest->policy->inspect == INSPECT_AUTO && !guest->deepening;
+}
+
+void
+job_deepen (Daemon *daemon, Guest *guest)
+{
+  const Incident *incident = guest->incident;
+  if (incident && is_wanted (guest))
+    start (daemon, guest, deepening_new (incident->id, incident->good, incident->first_bad));
+}
+
+void
+job_deepen_scheduled (Daemon *daemon, Guest *guest)
+{
+  if (guest->incident == NULL && is_wanted (guest))
+    start (daemon, guest, deepening_new (NULL, 0, 0));
+}

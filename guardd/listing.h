@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* listing.h: what the difference of two lists of files says of a guest.  Pure. */
+#pragma once
+
+#include "verdict.h"
+
+/* difference: as docs/protocol.md's "diff" has it, from a process that is not trusted: a member that is
+ * missing or of another type counts as nothing.  Findings are added. */
+void listing_judge (json_object *difference, GPtrArray *findings);
+/* One sentence on what is gone; g_free(). */
+char *listing_summary (json_object *difference);
+/* What an alert has room for: the sums, and the first few of each list.  json_object_put(). */
+json_object *listing_excerpt (json_object *difference);
