@@ -105,15 +105,13 @@ static bool
 pull_connect (Pull *pull)
 {
   const PullRequest *request = &pull->request;
-  gint64 since = g_get_monotonic_time ();
+  gint64 since = g_get_monotonic_time (), size;
   guint64 seen = 0;
-  gint64 size;
 
   pull->nbd = nbd_create ();
   if (!pull->nbd || nbd_set_export_name (pull->nbd, request->export) < 0
       || nbd_add_meta_context (pull->nbd, pull->context) < 0
-      /* What a lying server leaves unwritten is zero, or this disk's: the memory is this pull's alone. */
-      || nbd_set_pread_initialize (pull->nbd, false) < 0) {
+      || nbd_set_pread_initialize (pull->nbd, false) < 0 /* the memory is this pull's alone */) {
     close (request->socket);
     return pull_fail (pull, "set-up");
   }
