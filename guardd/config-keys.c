@@ -142,6 +142,8 @@ static const ConfigKey daemon_keys[] = {
   { "parallel", key_set_count, offsetof (Config, parallel), "4", "a number from 1 to 64", 1, 64 },
   { "capture_timeout", key_set_duration, offsetof (Config, capture_timeout_us), "60s",
     "a duration from 1s to 1d, such as 60s", SECOND, DAY },
+  { "sample_every", key_set_duration, offsetof (Config, sample_every_us), "5s",
+    "a duration from 0s (never) to 1h, such as 5s", 0, 3600 * SECOND },
   { "accelerator", key_set_choice, offsetof (Config, accelerator), "auto", "auto, kvm, tcg" },
   { "inspect_timeout", key_set_duration, offsetof (Config, inspect_timeout_us), "10min",
     "a duration from 1s to 1d, such as 10min", SECOND, DAY },

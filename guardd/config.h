@@ -62,6 +62,7 @@ typedef struct {
   guint64 capture_timeout_us; /* without progress; default 60 s */
   Accelerator accelerator;    /* of the appliance; default auto: KVM where it boots a kernel */
   guint64 inspect_timeout_us; /* of one look at all files; default 10 min */
+  guint64 sample_every_us;    /* between questions what guests write; 0: none; default 5 s */
   char *control_group;        /* group that may use the read-only socket; NULL: root alone */
   GPtrArray *pools;           /* ConfigPool */
   GPtrArray *policies;        /* ConfigPolicy */

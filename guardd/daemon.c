@@ -65,6 +65,13 @@ meet_libvirt (Daemon *daemon)
   g_source_remove (timer);
 }
 
+static gboolean
+daemon_sample (gpointer data)
+{
+  job_sample (data);
+  return G_SOURCE_CONTINUE;
+}
+
 static bool
 daemon_start (Daemon *daemon, GError **error)
 {
@@ -90,6 +97,9 @@ daemon_start (Daemon *daemon, GError **error)
     return false;
   meet_libvirt (daemon);
   daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
+  guint64 every = config->sample_every_us;
+  if (every > 0)
+    daemon->sample_timer = g_timeout_add ((guint)MAX (every / 1000, 1), daemon_sample, daemon);
   return daemon->control != NULL;
 }
 
@@ -148,6 +158,8 @@ daemon_free (Daemon *daemon)
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest))
     job_fail_waiting (guest, "guardd is ending");
   g_clear_pointer (&daemon->control, control_free);
+  if (daemon->sample_timer)
+    g_source_remove (daemon->sample_timer);
   g_hash_table_unref (daemon->guests);
   g_clear_pointer (&daemon->roster, roster_free);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "alerts.h"
+#include "burst.h"
 #include "config.h"
 #include "control.h"
 #include "domain.h"
@@ -49,6 +50,7 @@ typedef struct {
   guint blind;        /* snapshots in a row that could not be looked at */
   Incident *incident; /* as the watch last had it; NULL: none is open */
   bool deepening;     /* its files are being listed, or wait for it */
+  Burst burst;        /* of what it writes between snapshots */
   gint64 inspect_due; /* monotonic; 0: not by schedule */
   bool unfinished;    /* a rollback of an earlier guardd waits for libvirt */
 } Guest;
@@ -73,7 +75,8 @@ typedef struct {
   GQueue slow_waiting; /* Job */
   GArray *alarms;      /* of the last hour, for what happens to several guests at once */
   GHashTable *prunes;  /* UUID: snapshots were added since the last pruning */
-  bool pruning, stopping;
+  bool pruning, sampling, stopping;
+  guint sample_timer;        /* 0: none */
   GCancellable *cancellable; /* of everything, at the end */
 } Daemon;
 

@@ -44,6 +44,10 @@ void job_fail_waiting (Guest *guest, const char *why);
 /* Soon, and only if the guest is active and nothing else is at work on it. */
 void job_sweep (Daemon *daemon, Guest *guest);
 
+/* --- job-sample.c --- */
+/* Asks all running guests' QEMUs what is written; once at a time. */
+void job_sample (Daemon *daemon);
+
 /* --- job-response.c --- */
 /* Does what the guest's policy says for a critical alert. */
 void job_respond (Daemon *daemon, Guest *guest);

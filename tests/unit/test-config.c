@@ -99,7 +99,7 @@ test_errors_name_line_and_accepted (void)
 {
   refuse ("\n" POOL "[policy hourly]\ninterval = 1h\n\nintervall = 1h\n",
           "guardd.conf:7: [policy hourly] intervall: unknown key; accepted: interval, keep, pool, engine, "
-          "on_critical");
+          "inspect, inspect_every, on_critical");
   refuse (POOL "[polici x]\n", "guardd.conf:3: [polici]: unknown section; accepted: [daemon], [pool NAME], "
                                "[policy NAME], [protect GLOB], [alert NAME]");
   refuse (POOL "[policy p]\ninterval = 60\n",
