@@ -148,6 +148,7 @@ $(KILLPOINT): $(wildcard tests/preload/*.[ch])
 
 # libFuzzer needs clang and objects of its own
 $(BUILD)/fuzz/fuzz-sentinel: $(filter-out sentinel/main.c sentinel/sandbox.c,$(wildcard sentinel/*.c))
+$(BUILD)/fuzz/fuzz-inventory: $(filter-out $(addprefix inspector/,main.c jail.c walk.c appliance.c),$(wildcard inspector/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)
 	@mkdir -p $(@D)
 	$(say) CC $<

@@ -15,6 +15,7 @@
 /* One new ending on so many of all files: encrypted under new names.  Source: as above. */
 #define SUFFIX_WARN 0.05
 #define SUFFIX_MIN 50u
+#define RECORDS_WARN 2u
 #define EXCERPT 5u
 
 typedef struct {
@@ -122,6 +123,19 @@ judge_filesystems (json_object *difference, GPtrArray *findings)
   }
 }
 
+/* A rotation renames; who cleans up behind himself empties or removes, and more than one. */
+static void
+judge_records (json_object *difference, GPtrArray *findings)
+{
+  json_object *list = NULL;
+  const char *path = text_of (first_of (difference, "tampered"), "path");
+  size_t n
+      = path && json_get_array (difference, "tampered", &list, NULL) ? json_object_array_length (list) : 0;
+  if (n >= RECORDS_WARN)
+    add (findings, LEVEL_WARN, "logs-wiped", (double)n,
+         "%s and %zu more logs that say who was there are gone or emptied", path, n - 1);
+}
+
 /* Logs are rotated, too: what is missing is worth a look, and no alarm. */
 static void
 judge_watched (json_object *difference, GPtrArray *findings)
@@ -140,6 +154,7 @@ listing_judge (json_object *difference, GPtrArray *findings)
   judge_gone (difference, findings);
   judge_names (difference, findings);
   judge_filesystems (difference, findings);
+  judge_records (difference, findings);
   judge_watched (difference, findings);
 }
 
@@ -161,7 +176,7 @@ listing_excerpt (json_object *difference)
 {
   static const char *const sums[] = { "deleted", "emptied", "shrunk", "renamed", "new" };
   static const char *const lists[]
-      = { "filesystems", "directories", "extensions", "samples", "watched", "notes", "suffixes" };
+      = { "filesystems", "directories", "extensions", "samples", "watched", "tampered", "notes", "suffixes" };
   json_object *excerpt = json_object_new_object ();
   for (guint i = 0; i < G_N_ELEMENTS (sums); i++) {
     json_object *sum = NULL;

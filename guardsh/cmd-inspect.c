@@ -84,6 +84,7 @@ static const struct {
   const Column *columns;
 } sections[] = {
   { "filesystems", "Filesystems that are gone or another's:", lost_columns },
+  { "tampered", "Logs that say who was there:", sample_columns },
   { "watched", "Files that a system, its logs or a database need:", sample_columns },
   { "directories", "Losses by directory:", group_columns },
   { "extensions", "Losses by extension:", group_columns },

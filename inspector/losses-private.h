@@ -40,6 +40,7 @@ struct Losses {
   Groups kinds[KINDS];
   GArray *gone, *fresh; /* Record */
   GArray *samples;      /* Sample, heaviest first */
+  GArray *tampered;     /* Sample: records */
   GArray *watched;      /* Sample, as found */
   GHashTable *names;    /* of new files: name -> copies */
   GHashTable *suffixes; /* appended to names: suffix -> files */

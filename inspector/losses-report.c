@@ -148,6 +148,7 @@ losses_report (Losses *losses, json_object *to)
   for (guint i = 0; i < G_N_ELEMENTS (sums); i++)
     json_object_object_add (to, sums[i].name, sum_to_json (sums[i].sum));
   json_object_object_add (to, "samples", samples_to_json (losses, losses->samples));
+  json_object_object_add (to, "tampered", samples_to_json (losses, losses->tampered));
   json_object_object_add (to, "watched", samples_to_json (losses, losses->watched));
   json_object_object_add (to, "directories", groups_to_json (losses->kinds[BY_DIRECTORY].groups));
   json_object_object_add (to, "extensions", groups_to_json (losses->kinds[BY_EXTENSION].groups));

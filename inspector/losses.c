@@ -110,6 +110,8 @@ static void
 note_loss (Losses *losses, const char *path, const char *what, guint64 bytes, gint64 record)
 {
   sample_insert (losses->samples, path, what, bytes, record);
+  if (is_record (path))
+    sample_insert (losses->tampered, path, what, bytes, record);
   if (is_watched (path))
     sample_insert (losses->watched, path, what, bytes, record);
 }
@@ -127,6 +129,8 @@ losses_new (void)
   losses->samples = g_array_new (FALSE, FALSE, sizeof (Sample));
   losses->watched = g_array_new (FALSE, FALSE, sizeof (Sample));
   g_array_set_clear_func (losses->samples, sample_clear);
+  losses->tampered = g_array_new (FALSE, FALSE, sizeof (Sample));
+  g_array_set_clear_func (losses->tampered, sample_clear);
   g_array_set_clear_func (losses->watched, sample_clear);
   losses->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   losses->suffixes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -143,6 +147,7 @@ losses_free (Losses *losses)
   g_array_unref (losses->gone);
   g_array_unref (losses->fresh);
   g_array_unref (losses->samples);
+  g_array_unref (losses->tampered);
   g_array_unref (losses->watched);
   g_hash_table_unref (losses->names);
   g_hash_table_unref (losses->suffixes);

@@ -47,6 +47,20 @@ is_watched (const char *path)
 }
 
 bool
+is_record (const char *path)
+{
+  static const char *const names[]
+      = { "wtmp",          "btmp",          "lastlog",    "auth.log",  "secure",
+          "syslog",        "messages",      "kern.log",   "audit.log", "system.journal",
+          ".bash_history", "security.evtx", "system.evtx" };
+  g_autofree char *low = g_ascii_strdown (base_name (path), -1);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    if (strcmp (low, names[i]) == 0)
+      return true;
+  return false;
+}
+
+bool
 is_note (const char *name)
 {
   g_autofree char *low = g_ascii_strdown (name, -1);

@@ -60,6 +60,18 @@ ATTACKS = [
     Case("truncate of all files", "ext4", "/bin/find /m/files -type f -exec truncate -s 0 {} +; sync", "warn"),
     Case("a big database dropped", "ext4", "rm /m/db; sync", "warn",
          prepare="dd if=/dev/urandom of=/m/db bs=1M count=300 2>/dev/null; sync"),
+    wipe("GPT, first copy zeroed", "gpt", OFF + "dd if=/dev/zero of=/dev/vda bs=512 seek=1 count=33 conv=notrunc 2>/dev/null; sync"),
+    wipe("mkfs.xfs over ext4, no discard", "ext4", OFF + "mkfs.xfs -q -f -K /dev/vda"),
+    wipe("rm -rf of one big directory", "ext4", "rm -rf /m/big; sync",
+         prepare="mkdir /m/big; cp -r /m/files /m/big/a; cp -r /m/files /m/big/b; sync"),
+    wipe("files removed drop by drop", "ext4",
+         "for i in 1 2 3 4 5 6 7 8; do rm $(/bin/find /m/files -type f | head -n $(($(/bin/find /m/files -type f | wc -l) / 4))); sync; sleep 4; done"),
+    Case("encryption into new files", "ext4",
+         f"for f in $(/bin/find /m/files -type f -size +8k | head -250); do {ENCRYPT} -in $f -out $f.locked 2>/dev/null; rm $f; done; sync", "warn"),
+    Case("intermittent encryption", "ext4",
+         f"{ENCRYPT} -nosalt -in /m/text -out /tmp/x 2>/dev/null; "
+         "n=$(($(stat -c %s /m/text) / 65536)); i=0; while [ $i -lt $n ]; do "
+         "dd if=/tmp/x of=/m/text bs=64k skip=$i seek=$i count=1 conv=notrunc 2>/dev/null; i=$((i + 2)); done; sync", "warn", prepare=TEXT),
     Case("encryption in place", "ext4", IN_PLACE, "warn", prepare=TEXT),
     wipe("wipe, then power-off", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda; sync", power_off=True),
 ]
@@ -97,6 +109,19 @@ BENIGN = [
          prepare="dd if=/dev/zero bs=1M count=30 2>/dev/null | tr '\\0' 'a' >/m/db; sync"),
     fine("files of zeros", "ext4", "dd if=/dev/zero of=/m/zeros bs=1M count=100 2>/dev/null; fallocate -l 50M /m/pre; sync"),
     fine("reboot", "ext4", "cd /; umount /m; sync; mount /dev/vda /m; sync"),
+    fine("CI workspace wiped", "ext4", "rm -rf /m/work; sync", prepare="mkdir /m/work; cp -r $(ls -d /m/files/* | head -n 8) /m/work; sync"),
+    fine("node_modules removed", "ext4", "rm -rf /m/node_modules; sync",
+         prepare="mkdir /m/node_modules; for i in $(seq 150); do mkdir /m/node_modules/$i; echo $i >/m/node_modules/$i/index.js; done; sync"),
+    fine("old kernel purged", "ext4", "rm -rf /m/boot/1 /m/modules/1; sync",
+         prepare="for k in 1 2; do mkdir -p /m/boot/$k /m/modules/$k; dd if=/dev/urandom of=/m/boot/$k/vmlinuz bs=1M count=12 2>/dev/null; "
+                 "for i in $(seq 120); do echo $i >/m/modules/$k/$i.ko; done; done; sync"),
+    fine("journal vacuumed", "ext4", "rm /m/journal/system@1*; sync",
+         prepare="mkdir /m/journal; for i in $(seq 10 19) $(seq 20 24); do dd if=/dev/urandom of=/m/journal/system@$i.journal bs=1M count=3 2>/dev/null; done; sync"),
+    fine("git gc", "ext4", "tar c -C /m objects | gzip >/m/pack; rm -rf /m/objects; sync",
+         prepare="mkdir /m/objects; for i in $(seq 180); do dd if=/dev/urandom of=/m/objects/$i bs=1k count=4 2>/dev/null; done; sync"),
+    fine("container layers pruned", "ext4", "rm -rf /m/overlay/1 /m/overlay/2; sync",
+         prepare="mkdir /m/overlay; for l in 1 2 3 4 5 6 7; do mkdir /m/overlay/$l; cp -r $(ls -d /m/files/* | head -n 3) /m/overlay/$l; done; sync"),
+    fine("lazy inode tables", "empty", "mkfs.ext4 -q -E lazy_itable_init=1 /dev/vda; mkdir -p /m; mount /dev/vda /m; sleep 8; sync"),
     fine("a project deleted", "ext4", "rm -rf $(ls -d /m/files/* | head -n $(($(ls /m/files | wc -l) * 3 / 10))); sync", level="warn",
          why="a user who deletes a third of all files is worth a look"),
 ]

@@ -109,6 +109,14 @@ def test_names_reach_a_terminal_as_text(_):
     assert "\x1b" not in json.dumps(answer) and answer["samples"][0]["path"].startswith("/\\x1b[2J\\x0a"), answer["samples"]
 
 
+def test_a_wiped_log_is_told_and_a_rotated_one_is_not(_):
+    before = [ROOT_FS, file("/var/log/auth.log", 900, 5, 1), file("/var/log/wtmp", 700, 5, 2)]
+    equal([t["path"] for t in gone(before, [ROOT_FS, file("/var/log/auth.log", 0, 9, 1)])["tampered"]],
+          ["/var/log/auth.log", "/var/log/wtmp"])
+    rotated = [ROOT_FS, file("/var/log/auth.log.1", 900, 5, 1), file("/var/log/wtmp", 700, 5, 2)]
+    equal(gone(before, rotated)["tampered"], [])
+
+
 def test_what_is_no_whole_list_is_refused(_):
     whole = inventory(ROOT_FS, file("/a"), file("/b"))
     for damaged in ("", "guardd-inventory 2\nend 0\n", whole[:-7], whole.replace("end 2", "end 3"),
