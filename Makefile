@@ -138,6 +138,8 @@ $(BUILD)/tests/%: tests/%.c $(LIBS) $(BUILD)/libsentinel.a
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(BUILD)/libsentinel.a $(PKGLIBS) $(SENTINEL_LIBS)
 
 $(BUILD)/tests/bench/find0: PKGLIBS += -lguestfs
+$(BUILD)/tests/unit/test-sandbox: $(BUILD)/obj/sentinel/sandbox.o
+$(BUILD)/tests/unit/test-sandbox: PKGLIBS += $(BUILD)/obj/sentinel/sandbox.o -lseccomp
 
 # Preloaded into guardd by tests that kill it.
 KILLPOINT := $(BUILD)/tests/killpoint.so
