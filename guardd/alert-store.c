@@ -11,6 +11,7 @@ struct AlertStore {
   GMutex lock;
   sqlite3 *db;
   char *path;
+  guint kept;
 };
 
 static const char schema[]
@@ -49,10 +50,11 @@ store_fail (const AlertStore *store, const char *what, GError **error)
 }
 
 AlertStore *
-alert_store_open (const char *path, GError **error)
+alert_store_open (const char *path, guint kept, GError **error)
 {
   AlertStore *store = g_new0 (AlertStore, 1);
   store->path = g_strdup (path);
+  store->kept = kept;
   g_mutex_init (&store->lock);
   if (sqlite3_open_v2 (path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK
       && sqlite3_busy_timeout (store->db, BUSY_MS) == SQLITE_OK
@@ -148,6 +150,20 @@ insert_deliveries (AlertStore *store, const char *id, const char *const *channel
   return true;
 }
 
+/* The oldest of those that everybody has been told. */
+static bool
+forget (AlertStore *store, GError **error)
+{
+  sqlite3_stmt *statement
+      = prepare (store,
+                 "DELETE FROM alerts WHERE seq <= (SELECT MAX(seq) FROM alerts) - ?1 AND id "
+                 "NOT IN (SELECT alert FROM deliveries)",
+                 (const char *[]){ NULL }, error);
+  if (statement)
+    sqlite3_bind_int64 (statement, 1, store->kept);
+  return run (store, statement, error);
+}
+
 bool
 alert_store_add (AlertStore *store, const Alert *alert, const char *const *channels, GError **error)
 {
@@ -158,6 +174,7 @@ alert_store_add (AlertStore *store, const Alert *alert, const char *const *chann
     ok = insert (store, alert, error);
     if (ok && sqlite3_changes (store->db) > 0)
       ok = insert_deliveries (store, alert->id, channels, error);
+    ok = ok && forget (store, error);
     if (ok && sqlite3_exec (store->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK)
       ok = store_fail (store, "write to it", error);
     if (!ok)

@@ -30,7 +30,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Alert, alert_free)
 
 typedef struct AlertStore AlertStore;
 
-AlertStore *alert_store_open (const char *path, GError **error);
+/* kept: of those that everybody has been told, so many of the newest stay. */
+AlertStore *alert_store_open (const char *path, guint kept, GError **error);
 void alert_store_close (AlertStore *store); /* NULL is fine */
 
 /* Queues it for the channels (NULL-terminated).  One with a known id is not added again. */

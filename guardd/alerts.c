@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#define ALERTS_KEPT 10000u
 #define G_LOG_DOMAIN "guardd"
 #include "alerts.h"
 
@@ -177,7 +178,7 @@ Alerts *
 alerts_open (const Config *config, GError **error)
 {
   g_autofree char *path = g_build_filename (config->state_dir, "alerts.sqlite", NULL);
-  AlertStore *store = alert_store_open (path, error);
+  AlertStore *store = alert_store_open (path, ALERTS_KEPT, error);
   if (store == NULL)
     return NULL;
   Alerts *alerts = g_new0 (Alerts, 1);

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Alerts on disk: told in order, once, and not forgotten before everybody has been told. */
+#include "guardd/alert-store.h"
+
+#include <glib/gstdio.h>
+
+#define KEPT 5u
+
+typedef struct {
+  char *directory, *path;
+  AlertStore *store;
+} Fixture;
+
+static const char *const channels[] = { "hook", NULL };
+
+static void
+set_up (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  fixture->directory = g_dir_make_tmp ("guardd-alerts-XXXXXX", &error);
+  fixture->path = g_build_filename (fixture->directory, "alerts.sqlite", NULL);
+  fixture->store = alert_store_open (fixture->path, KEPT, &error);
+  g_assert_no_error (error);
+}
+
+static void
+tear_down (Fixture *fixture, const void *data)
+{
+  alert_store_close (fixture->store);
+  g_assert_cmpint (g_unlink (fixture->path), ==, 0);
+  g_assert_cmpint (g_rmdir (fixture->directory), ==, 0);
+  g_free (fixture->path);
+  g_free (fixture->directory);
+}
+
+static char *
+add (Fixture *fixture, guint number)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *id = g_strdup_printf ("id-%04u", number);
+  g_autofree char *summary = g_strdup_printf ("summary %u", number);
+  Alert alert = { .id = id,
+                  .uuid = (char *)"uuid",
+                  .domain = (char *)"web01",
+                  .level = (char *)"warn",
+                  .summary = summary,
+                  .rollback = (char *)"",
+                  .json = (char *)"{}",
+                  .time_us = number };
+  alert_store_add (fixture->store, &alert, channels, &error);
+  g_assert_no_error (error);
+  return g_steal_pointer (&id);
+}
+
+static void
+add_many (Fixture *fixture, guint n, bool told)
+{
+  for (guint i = 0; i < n; i++) {
+    g_autofree char *id = add (fixture, i);
+    if (told)
+      g_assert_true (alert_store_delivered (fixture->store, "hook", id, NULL));
+  }
+}
+
+static guint
+count (Fixture *fixture)
+{
+  g_autoptr (GPtrArray) all = alert_store_list (fixture->store, NULL, 1000, NULL);
+  return all->len;
+}
+
+static void
+test_order (Fixture *fixture, const void *data)
+{
+  add_many (fixture, 3, false);
+  for (guint i = 0; i < 3; i++) {
+    g_autofree char *expected = g_strdup_printf ("id-%04u", i);
+    guint attempts = 9;
+    gint64 not_before = 9;
+    g_autoptr (Alert) next = alert_store_next (fixture->store, "hook", &attempts, &not_before, NULL);
+    g_assert_cmpstr (next->id, ==, expected);
+    g_assert_cmpuint (attempts, ==, 0);
+    g_assert_true (alert_store_delivered (fixture->store, "hook", next->id, NULL));
+  }
+  guint attempts;
+  gint64 not_before;
+  g_assert_null (alert_store_next (fixture->store, "hook", &attempts, &not_before, NULL));
+}
+
+static void
+test_once (Fixture *fixture, const void *data)
+{
+  g_autofree char *first = add (fixture, 1);
+  g_autofree char *again = add (fixture, 1);
+  g_assert_cmpuint (count (fixture), ==, 1);
+}
+
+static void
+test_forgotten (Fixture *fixture, const void *data)
+{
+  add_many (fixture, 20, true);
+  g_assert_cmpuint (count (fixture), ==, KEPT);
+}
+
+static void
+test_not_forgotten (Fixture *fixture, const void *data)
+{
+  add_many (fixture, 20, false);
+  g_assert_cmpuint (count (fixture), ==, 20);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, function) g_test_add ("/alert-store/" name, Fixture, NULL, set_up, function, tear_down)
+  ADD ("told in order", test_order);
+  ADD ("the same alert is stored once", test_once);
+  ADD ("old ones that were told are forgotten", test_forgotten);
+  ADD ("none is forgotten before it was told", test_not_forgotten);
+  return g_test_run ();
+}
