@@ -38,8 +38,9 @@ class Guardd:
     run_dir = "/run/guardd"
 
     def __init__(self, bed, config=None, interval="1s", keep=None, protect="*", daemon="", policy="", make_pool=True, environment=None,
-                 alert="", libexec_dir=None, inspect="never"):
+                 alert="", libexec_dir=None, inspect="never", wrapper=()):
         self.bed = bed
+        self.wrapper = list(wrapper)
         self.pool = bed.state / "pool"
         self.config_path = bed.run / "guardd.conf"
         self.log = bed.run / "guardd.log"
@@ -60,7 +61,7 @@ class Guardd:
             self.sh("pool-create", self.pool)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [self.bed.build / "guardd", "-c", self.config_path], stdin=subprocess.DEVNULL,
+                [*self.wrapper, self.bed.build / "guardd", "-c", self.config_path], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self.environment},
             )
         if wait:

@@ -116,4 +116,22 @@ def test_an_alarm_is_followed_by_what_is_gone(bed):
     equal(second["rollback"], "guardsh rollback web01 1")
 
 
+def unit_capabilities():
+    unit = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "guardd.service"
+    line, = [line for line in unit.read_text().splitlines() if line.startswith("CapabilityBoundingSet=")]
+    return [word.removeprefix("CAP_").lower() for word in line.split("=", 1)[1].split()]
+
+
+def test_the_capabilities_of_the_systemd_unit_are_enough(bed):
+    keep = ",".join(["-all", *(f"+{name}" for name in unit_capabilities())])
+    guest, _ = ready(bed, daemon="accelerator = tcg\n", wrapper=["setpriv", f"--bounding-set={keep}"])
+    until(lambda: bed.sh("snapshot-info", "web01", "1")["verdict"], 30, "a verdict")
+    equal(bed.sh("snapshot-info", "web01", "1")["verdict"], "ok")
+    assert bed.sh("snapshot-inspect", "web01", "1", timeout=300)["files"] > 100
+    guest.put("vda", 1 << 20, b"gone")
+    bed.sh("snapshot-create", "web01")
+    bed.sh("rollback", "web01", "1", "--no-start", timeout=300)
+    bed.sh("snapshot-delete", "web01", "1")
+
+
 main()
