@@ -53,7 +53,7 @@ BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/
 .PHONY: all help deps check unit attacks bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(PLUGINS)
+all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(BUILD)/guardd-plugin-check $(PLUGINS)
 
 help:
 	@echo 'make             build into build/'
@@ -106,6 +106,11 @@ INSPECTOR_O := $(filter-out $(BUILD)/obj/inspector/main.o,$(call objects,inspect
 $(BUILD)/guardd-inspector: $(BUILD)/obj/inspector/main.o $(INSPECTOR_O) $(BUILD)/obj/sentinel/sandbox.o
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(INSPECTOR_LIBS)
+
+# Of guardd's it includes include/ alone.
+$(BUILD)/guardd-plugin-check: $(call objects,conformance)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -ldl
 
 define storage_plugin
 $(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) plugins/plugin.map

@@ -76,6 +76,7 @@ const ControlCommand daemon_commands[] = {
   { "pool-list", false, NULL, command_pool_list, "every pool" },
   { "pool-info", false, pool_arguments, command_pool_info, "one pool" },
   { "pool-scan", true, pool_arguments, command_pool_scan, "rebuild the catalog of a pool" },
+  { "plugin-list", false, NULL, command_plugin_list, "every plugin that is installed" },
   { "doctor", false, NULL, command_doctor, "look for what is wrong with this host" },
   { 0 },
 };

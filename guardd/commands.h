@@ -37,6 +37,9 @@ void command_alert_info (ControlCall *call);
 void command_alert_ack (ControlCall *call);
 void command_alert_test (ControlCall *call);
 
+/* --- command-plugin.c --- */
+void command_plugin_list (ControlCall *call);
+
 /* --- doctor.c --- */
 void command_doctor (ControlCall *call);
 

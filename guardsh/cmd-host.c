@@ -140,9 +140,31 @@ run_help (Shell *shell, const Words *words)
   return EXIT_DONE;
 }
 
+/* --- plugins --- */
+
+static const Column plugin_columns[] = {
+  { "Kind", "kind", CELL_TEXT },        { "Name", "name", CELL_TEXT },
+  { "Version", "version", CELL_NOTE },  { "API", "api", CELL_NUMBER },
+  { "What", "description", CELL_NOTE }, { "File", "path", CELL_TEXT },
+  { "Trouble", "error", CELL_NOTE },    { NULL, NULL, CELL_TEXT },
+};
+
+static int
+run_plugins (Shell *shell, const Words *words)
+{
+  json_object *plugins = NULL;
+  g_autoptr (json_object) answer = shell_call (shell, "plugin-list", NULL, 0);
+  if (answer == NULL || !json_get_array (answer, "plugins", &plugins, NULL))
+    return EXIT_FAILED;
+  if (!shell_print_json (shell, answer))
+    table_print (plugins, plugin_columns);
+  return EXIT_DONE;
+}
+
 const Command host_commands[] = {
   { "events", events_options, run_events, "what happens, as it happens" },
   { "doctor", NULL, run_doctor, "look for what is wrong with this host" },
+  { "plugin-list", NULL, run_plugins, "every plugin that is installed" },
   { "version", NULL, run_version, "which guardsh and guardd these are" },
   { "help", help_options, run_help, "all commands, or one" },
   { NULL, NULL, NULL, NULL },

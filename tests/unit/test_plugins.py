@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plugins keep the promises of their contract: those of this tree, and those that others build against what is installed."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from receiver import Receiver
+from suite import equal, main
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = (ROOT / os.environ.get("BUILD", "build")).resolve()
+CHECK = BUILD / "guardd-plugin-check"
+SANITIZED = "asan" in BUILD.name  # what is not sanitized cannot load what is, and the other way round
+
+
+def checked(plugin, *params, tool=CHECK):
+    """(kept, what it printed)"""
+    done = subprocess.run([str(tool), str(plugin), *params], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200)
+    return done.returncode == 0, done.stdout
+
+
+def check(plugin, *params):
+    kept, text = checked(BUILD / "plugins" / f"{plugin}.so", *params)
+    assert kept and ", 0 broken" in text, text
+
+
+def test_every_plugin_of_the_tree_is_checked_here(_):
+    equal(sorted(path.stem for path in (BUILD / "plugins").glob("*.so")),
+          ["alert-exec", "alert-syslog", "alert-webhook", "detector-change", "detector-loss", "detector-structure", "storage-qcow2"])
+
+
+def test_storage_qcow2(_):
+    check("storage-qcow2")
+
+
+def test_detectors(_):
+    for name in ("change", "loss", "structure"):
+        check(f"detector-{name}")
+
+
+def test_alert_exec(_):
+    check("alert-exec", "command=/bin/true")
+    check("alert-exec", "command=/bin/false")
+
+
+def test_alert_webhook(_):
+    receiver = Receiver().start()
+    check("alert-webhook", f"url=http://127.0.0.1:{receiver.port}/")
+    receiver.stop()
+    equal([body["id"][-1:] for body in receiver.bodies[:1]], ["1"])
+
+
+def test_alert_syslog(_):
+    check("alert-syslog")
+
+
+def built(folder, name, edit=None):
+    """An example of its own, built against what is installed in `folder`; what is wrong with it is said by `edit`."""
+    place = folder / "elsewhere" / name
+    shutil.copytree(folder / "usr/share/doc/guardd/examples/plugins" / name, place)
+    if edit:
+        source, = place.glob("*.c")
+        text = source.read_text()
+        assert edit[0] in text
+        source.write_text(text.replace(*edit))
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(folder / "usr/lib/pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(folder),
+                   "PATH": f"{folder}/usr/bin:{os.environ['PATH']}"}
+    for variable in ("MAKEFLAGS", "MAKELEVEL", "BUILD", "ASAN"):
+        environment.pop(variable, None)
+    subprocess.run(["make", "-s", "-C", place], check=True, env=environment)
+    return place / f"{name}.so"
+
+
+def installed(folder):
+    subprocess.run(["make", "-s", "-C", ROOT, "install", f"DESTDIR={folder}", "PREFIX=/usr"], check=True, stdout=subprocess.DEVNULL)
+    return folder / "usr/bin/guardd-plugin-check"
+
+
+def test_examples_build_against_what_is_installed_and_keep_their_promises(_):
+    if SANITIZED:
+        return  # a sanitized program and a plain plugin are no pair
+    with tempfile.TemporaryDirectory(prefix="guardd-installed-") as name:
+        folder = pathlib.Path(name)
+        tool = installed(folder)
+        for example, params in (("storage-plain", []), ("detector-resized", []), ("alert-file", [f"path={folder}/alerts"])):
+            kept, text = checked(built(folder, example), *params, tool=tool)
+            assert kept, text
+        equal(len((folder / "alerts").read_text().splitlines()), 4)
+
+
+def test_a_plugin_that_breaks_a_promise_is_found(_):
+    if SANITIZED:
+        return
+    broken = {
+        "storage-plain": [("*count = 0;\n  for (*first", "*count = 1;\n  for (*first"), ("info->index_hash);\n  image_free", "image->hashes);\n  image_free")],
+        "detector-resized": [('.rule = "resized"', '.rule = "Resized!"'), ("input->before == NULL || ", "")],
+        "alert-file": [('call->error (call->opaque, error, message);', ""), ("GUARDD_PLUGIN_API", "GUARDD_PLUGIN_API + 1")],
+    }
+    with tempfile.TemporaryDirectory(prefix="guardd-installed-") as name:
+        folder = pathlib.Path(name)
+        tool = installed(folder)
+        for example, edits in broken.items():
+            for edit in edits:
+                params = [f"path={folder}/alerts"] if example == "alert-file" else []
+                kept, text = checked(built(folder, example, edit), *params, tool=tool)
+                assert not kept, (edit, text)
+                shutil.rmtree(folder / "elsewhere")
+
+
+def test_the_manual_names_every_operation(_):
+    page = (ROOT / "docs/man/guardd-plugin.3").read_text().replace("\\-", "-")
+    for header in ("storage", "detector", "alert"):
+        text = (ROOT / f"include/guardd/{header}.h").read_text()
+        operations = re.search(r"struct guardd_%s_ops \{(.*?)\n\};" % header, text, re.S).group(1)
+        for operation in re.findall(r"\(\*(\w+)\) \(", operations):
+            if operation not in ("each", "report"):
+                assert operation in page, f"{header}: {operation}"
+
+
+main(bed=False)
