@@ -17,6 +17,7 @@ static const struct {
 typedef struct {
   gint64 number; /* of the slot since 1970; 0: never used */
   struct guardd_peak most;
+  gint64 high_us; /* when used_inodes was last nearly this slot's most */
 } Slot;
 
 struct Peaks {
@@ -42,14 +43,30 @@ raise_to (guint64 *most, guint64 value)
     *most = value;
 }
 
+/* A fiftieth less: files come and go on any guest. */
+static guint64
+almost (guint64 most)
+{
+  return most / 50 * 49;
+}
+
+/* Of a fall that began within the hour: what a quiet guest does. */
+static guint64
+nearly (guint64 most)
+{
+  return most - most / 500;
+}
+
 static void
-slot_add (Slot *slot, gint64 number, const struct guardd_peak *peak)
+slot_add (Slot *slot, gint64 number, gint64 time_us, const struct guardd_peak *peak)
 {
   if (slot->number != number)
     *slot = (Slot){ .number = number };
   raise_to (&slot->most.used_bytes, peak->used_bytes);
   raise_to (&slot->most.used_inodes, peak->used_inodes);
   raise_to (&slot->most.used_dirs, peak->used_dirs);
+  if (peak->used_inodes != G_MAXUINT64 && peak->used_inodes >= nearly (slot->most.used_inodes))
+    slot->high_us = time_us;
 }
 
 void
@@ -58,7 +75,7 @@ peaks_add (Peaks *peaks, gint64 now_us, const struct guardd_structure *is)
   struct guardd_peak peak = { is->used_bytes, is->used_inodes, is->used_dirs };
   for (guint i = 0; i < GUARDD_HORIZONS; i++) {
     gint64 number = now_us / shapes[i].width_us;
-    slot_add (&peaks->slots[i][number % shapes[i].slots], number, &peak);
+    slot_add (&peaks->slots[i][number % shapes[i].slots], number, now_us, &peak);
   }
 }
 
@@ -92,13 +109,14 @@ peaks_last_high (const Peaks *peaks, gint64 now_us)
   struct guardd_peak most[GUARDD_HORIZONS];
   gint64 last = 0;
   peaks_get (peaks, now_us, most);
-  guint64 high = most[GUARDD_HORIZON_WEEK].used_inodes / 50 * 49;
+  guint64 hour = most[GUARDD_HORIZON_HOUR].used_inodes, high = almost (most[GUARDD_HORIZON_WEEK].used_inodes);
+  if (hour >= high)
+    high = nearly (hour);
   for (guint i = 0; i < GUARDD_HORIZONS; i++)
     for (guint n = 0; n < shapes[i].slots; n++) {
       const Slot *slot = &peaks->slots[i][n];
-      /* A slot's most may be its first moment's: only its start is sure. */
       if (slot_counts (slot, i, now_us) && slot->most.used_inodes >= high)
-        last = MAX (last, slot->number * shapes[i].width_us);
+        last = MAX (last, slot->high_us);
     }
   return last;
 }
@@ -114,7 +132,7 @@ peaks_to_json (const Peaks *peaks)
       if (slot->number == 0)
         continue;
       const gint64 numbers[] = { slot->number, (gint64)slot->most.used_bytes, (gint64)slot->most.used_inodes,
-                                 (gint64)slot->most.used_dirs };
+                                 (gint64)slot->most.used_dirs, slot->high_us };
       json_object *values = json_object_new_array ();
       for (guint v = 0; v < G_N_ELEMENTS (numbers); v++)
         json_object_array_add (values, json_object_new_int64 (numbers[v]));
@@ -142,11 +160,12 @@ peaks_from_json (json_object *json)
     size_t n = json_object_is_type (ring, json_type_array) ? json_object_array_length (ring) : 0;
     for (size_t s = 0; s < n; s++) {
       json_object *values = json_object_array_get_idx (ring, s);
-      if (!json_object_is_type (values, json_type_array) || json_object_array_length (values) != 4)
+      if (!json_object_is_type (values, json_type_array) || json_object_array_length (values) != 5)
         continue;
       guint64 number = number_at (values, 0);
       struct guardd_peak peak = { number_at (values, 1), number_at (values, 2), number_at (values, 3) };
-      slot_add (&peaks->slots[i][number % shapes[i].slots], (gint64)number, &peak);
+      slot_add (&peaks->slots[i][number % shapes[i].slots], (gint64)number, (gint64)number_at (values, 4),
+                &peak);
     }
   }
   return peaks;

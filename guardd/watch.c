@@ -196,7 +196,7 @@ first_sign (Watch *watch, const GPtrArray *findings, gint64 time_us)
     const Finding *finding = findings->pdata[i];
     gint64 began = finding->slow && finding->level >= LEVEL_WARN ? fall_began (watch, finding, time_us) : 0;
     if (began > 0)
-      sign = MIN (sign, began);
+      sign = MIN (sign, began + 1); /* what was seen then is good */
   }
   return sign;
 }

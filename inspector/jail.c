@@ -78,6 +78,8 @@ jail_send_sockets (int to, int n)
   struct msghdr message
       = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE (length) };
   struct cmsghdr *header = CMSG_FIRSTHDR (&message);
+  if (header == NULL)
+    return false; /* cannot be: there is room for one */
   header->cmsg_level = SOL_SOCKET;
   header->cmsg_type = SCM_RIGHTS;
   header->cmsg_len = CMSG_LEN (length);

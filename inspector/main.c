@@ -51,10 +51,14 @@ look_inside (const char *accelerator, const char *inspect, int disks)
                                   .n_servers = disks };
   if (!jail_enter (request.kvm))
     return 1;
-  gzFile out = gzdopen (STDOUT_FILENO, "wb1");
   FILE *summary = fdopen (SOCKET_FD, "w");
-  if (out == NULL || summary == NULL)
+  if (summary == NULL)
     return 1;
+  gzFile out = gzdopen (STDOUT_FILENO, "wb1");
+  if (out == NULL) {
+    fclose (summary);
+    return 1;
+  }
   bool ok = walk (&request, out, summary);
   ok = gzclose (out) == Z_OK && ok;
   return fclose (summary) == 0 && ok ? 0 : 1;

@@ -19,6 +19,10 @@ resized_open (const struct guardd_call *call, const struct guardd_param *params,
               void **instance)
 {
   struct rule *rule = malloc (sizeof *rule);
+  if (rule == NULL) {
+    call->error (call->opaque, ENOMEM, "resized: no memory");
+    return -1;
+  }
   rule->level = GUARDD_LEVEL_INFO;
   for (size_t i = 0; i < n_params; i++) {
     if (strcmp (params[i].key, "level") == 0 && strcmp (params[i].value, "warn") == 0) {

@@ -43,6 +43,13 @@ fail (const struct guardd_call *call, const char *directory, const char *disk, c
 }
 
 static int
+no_memory (const struct guardd_call *call)
+{
+  errno = ENOMEM;
+  return fail (call, "plain", "", "no memory");
+}
+
+static int
 open_part (const struct pool *pool, const char *directory, const char *disk, const char *part, int flags)
 {
   char name[256];
@@ -65,6 +72,8 @@ static struct image *
 image_new (const struct pool *pool, const char *directory, const char *disk, int flags)
 {
   struct image *image = calloc (1, sizeof *image);
+  if (image == NULL)
+    return NULL;
   image->raw = open_part (pool, directory, disk, "raw", flags);
   image->table = image->raw < 0 ? -1 : open_part (pool, directory, disk, "blocks", flags);
   return image;
@@ -78,6 +87,8 @@ plain_open (const struct guardd_call *call, const char *path, const struct guard
 {
   struct pool *pool = malloc (sizeof *pool);
   (void)params;
+  if (pool == NULL)
+    return no_memory (call);
   errno = EINVAL;
   pool->fd = n_params ? -1 : open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (pool->fd < 0) {
@@ -104,6 +115,8 @@ plain_image_open (void *instance, const struct guardd_call *call, const char *di
 {
   struct stat raw, table;
   struct image *image = image_new (instance, directory, disk, O_RDONLY);
+  if (image == NULL)
+    return no_memory (call);
   if (image->table < 0 || fstat (image->raw, &raw) || fstat (image->table, &table)) {
     fail (call, directory, disk, "open");
     image_free (image);
@@ -113,7 +126,7 @@ plain_image_open (void *instance, const struct guardd_call *call, const char *di
   image->blocks = (image->size + BLOCK - 1) / BLOCK;
   image->hashes = malloc (image->blocks * HASH + 1);
   errno = EUCLEAN;
-  if ((uint64_t)table.st_size != image->blocks * HASH
+  if (image->hashes == NULL || (uint64_t)table.st_size != image->blocks * HASH
       || pread (image->table, image->hashes, image->blocks * HASH, 0) != (ssize_t)(image->blocks * HASH)) {
     fail (call, directory, disk, "its table is not whole");
     image_free (image);
@@ -220,6 +233,8 @@ plain_image_verify (void *instance, const struct guardd_call *call, const char *
   static uint8_t const none[HASH];
   void *reader = NULL;
   uint8_t hash[HASH], *data = malloc (BLOCK);
+  if (data == NULL)
+    return no_memory (call);
   int result = plain_image_open (instance, call, directory, disk, &reader);
   const struct image *image = reader;
   errno = EUCLEAN;
@@ -265,10 +280,15 @@ plain_image_create (void *instance, const struct guardd_call *call, const struct
   if (spec->parent && plain_image_open (instance, call, spec->parent, spec->disk, &parent) != 0)
     return -1;
   struct image *image = image_new (instance, spec->directory, spec->disk, O_RDWR | O_CREAT | O_EXCL);
+  if (image == NULL) {
+    if (parent)
+      image_free (parent);
+    return no_memory (call);
+  }
   image->size = spec->size;
   image->blocks = (spec->size + BLOCK - 1) / BLOCK;
   image->hashes = calloc (image->blocks + 1, HASH);
-  int failed = image->table < 0 || (parent && copy_parent (image, parent) < 0)
+  int failed = image->table < 0 || image->hashes == NULL || (parent && copy_parent (image, parent) < 0)
                || ftruncate (image->raw, (off_t)spec->size) < 0;
   if (failed)
     fail (call, spec->directory, spec->disk, "create");
