@@ -126,6 +126,7 @@ daemon_new (const char *config_path, GError **error)
     return NULL;
   Daemon *daemon = g_new0 (Daemon, 1);
   daemon->config = config;
+  daemon->slow_kvm = KVM_UNKNOWN;
   daemon->pools = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_close);
   daemon->guests = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, guest_free);
   daemon->running = g_ptr_array_new ();

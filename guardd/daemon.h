@@ -12,6 +12,7 @@
 #include "burst.h"
 #include "config.h"
 #include "control.h"
+#include "doctor-kvm.h"
 #include "domain.h"
 #include "pool.h"
 #include "roster.h"
@@ -73,6 +74,7 @@ typedef struct {
   GPtrArray *running;  /* Job; borrowed */
   Job *slow;           /* the one of its kind; NULL: none */
   GQueue slow_waiting; /* Job */
+  KvmState slow_kvm;   /* as the first of them found; theirs, one at a time */
   GArray *alarms;      /* of the last hour, for what happens to several guests at once */
   GHashTable *prunes;  /* UUID: snapshots were added since the last pruning */
   bool pruning, sampling, stopping;

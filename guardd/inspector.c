@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "nbd-export.h"
+#include "pool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +20,12 @@ G_DEFINE_QUARK (guardd - inspector - error, inspector_error)
 #define DISKS_MAX 64u
 #define WORDS_MAX 2000u
 #define ANSWER_MAX (1u << 20)
-/* Compressed; a hundred times what a million files need. */
-#define INVENTORY_MAX (G_GUINT64_CONSTANT (4) << 30)
 #define BUILD_US (600 * G_USEC_PER_SEC)
-#define COMPARE_US (120 * G_USEC_PER_SEC)
+#define FDS_MAX 3u
+#define END_POLL_US 2000
 
 /* A child with up to three of our descriptors, and what it says. */
 typedef struct {
-  const char *program;
   pid_t pid;
   int words;  /* its stderr */
   int answer; /* where it leaves JSON; -1: nowhere */
@@ -57,7 +56,7 @@ child_spawn (Child *child, char *const *argv, const int *given, guint n, int out
 {
   char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", locale[] = "LC_ALL=C";
   char *environment[] = { path, locale, NULL };
-  int words[2];
+  int words[2], high[FDS_MAX];
   posix_spawn_file_actions_t actions;
   if (pipe2 (words, O_CLOEXEC) < 0)
     return blind (error, "has no pipe: too many open files?");
@@ -65,11 +64,17 @@ child_spawn (Child *child, char *const *argv, const int *given, guint n, int out
   posix_spawn_file_actions_addopen (&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2 (&actions, words[1], STDERR_FILENO);
   posix_spawn_file_actions_adddup2 (&actions, output >= 0 ? output : words[1], STDOUT_FILENO);
-  for (guint i = 0; i < n; i++)
-    posix_spawn_file_actions_adddup2 (&actions, given[i], 3 + (int)i);
+  /* From where none of them can be overwritten before its turn. */
+  for (guint i = 0; i < n; i++) {
+    high[i] = fcntl (given[i], F_DUPFD_CLOEXEC, 3 + (int)FDS_MAX);
+    posix_spawn_file_actions_adddup2 (&actions, high[i], 3 + (int)i);
+  }
   posix_spawn_file_actions_addclosefrom_np (&actions, 3 + (int)n);
   int failed = posix_spawn (&child->pid, argv[0], &actions, NULL, argv, environment);
   posix_spawn_file_actions_destroy (&actions);
+  for (guint i = 0; i < n; i++)
+    if (high[i] >= 0)
+      close (high[i]);
   close (words[1]);
   child->words = words[0];
   if (failed == 0)
@@ -82,9 +87,9 @@ child_spawn (Child *child, char *const *argv, const int *given, guint n, int out
 }
 
 static void
-child_init (Child *child, const char *program, gint64 time_us, GCancellable *cancellable)
+child_init (Child *child, gint64 time_us, GCancellable *cancellable)
 {
-  *child = (Child){ .program = program, .words = -1, .answer = -1, .bulk = -1, .cancellable = cancellable };
+  *child = (Child){ .words = -1, .answer = -1, .bulk = -1, .cancellable = cancellable };
   child->said = g_string_new (NULL);
   child->answered = g_string_new (NULL);
   child->end = g_get_monotonic_time () + time_us;
@@ -163,7 +168,7 @@ take_bulk (Child *child, int to, guint64 *left, GError **error)
 static bool
 child_listen (Child *child, int to, GError **error)
 {
-  guint64 left = INVENTORY_MAX;
+  guint64 left = POOL_INVENTORY_MAX;
   while (child->words >= 0 || child->answer >= 0 || child->bulk >= 0) {
     gint64 time = child->end - g_get_monotonic_time ();
     struct pollfd waits[] = { { child->words, POLLIN, 0 },
@@ -188,8 +193,14 @@ static bool
 child_end (Child *child, GError **error)
 {
   int status = 0;
-  while (waitpid (child->pid, &status, 0) < 0 && errno == EINTR)
-    ;
+  /* It has closed all its ends, and may go on all the same. */
+  for (pid_t ended = 0; ended == 0;) {
+    ended = waitpid (child->pid, &status, WNOHANG);
+    if (ended == 0 && g_get_monotonic_time () > child->end)
+      return blind (error, "did not end in time and was killed");
+    if (ended == 0)
+      g_usleep (END_POLL_US);
+  }
   child->pid = 0;
   if (status == 0)
     return true;
@@ -218,7 +229,7 @@ build_appliance (const InspectorRequest *request, GCancellable *cancellable, GEr
 {
   char *argv[] = { (char *)request->program, (char *)"appliance", (char *)request->appliance, NULL };
   Child child;
-  child_init (&child, request->program, BUILD_US, cancellable);
+  child_init (&child, BUILD_US, cancellable);
   g_autofree char *parent = g_path_get_dirname (request->appliance);
   g_mkdir_with_parents (parent, 0755); /* what fails is said by supermin */
   bool ok = child_spawn (&child, argv, NULL, 0, -1, error) && child_listen (&child, -1, error)
@@ -306,7 +317,7 @@ inspector_look (const InspectorRequest *request, GCancellable *cancellable, GErr
   }
   if (!build_appliance (request, cancellable, error))
     return NULL;
-  child_init (&child, request->program, (gint64)request->deadline_us, cancellable);
+  child_init (&child, (gint64)request->deadline_us, cancellable);
   if (look_spawn (&child, request, error) && look_run (&child, request, error))
     summary = child_answer (&child, error);
   child_clear (&child);
@@ -316,7 +327,8 @@ inspector_look (const InspectorRequest *request, GCancellable *cancellable, GErr
 /* --- comparing --- */
 
 json_object *
-inspector_compare (const char *program, int older, int newer, GCancellable *cancellable, GError **error)
+inspector_compare (const char *program, int older, int newer, guint64 deadline_us, GCancellable *cancellable,
+                   GError **error)
 {
   Child child;
   int pipes[2];
@@ -327,7 +339,7 @@ inspector_compare (const char *program, int older, int newer, GCancellable *canc
     return NULL;
   }
   int given[] = { older, newer, pipes[1] };
-  child_init (&child, program, COMPARE_US, cancellable);
+  child_init (&child, (gint64)deadline_us, cancellable);
   child.answer = pipes[0];
   bool ok = child_spawn (&child, argv, given, G_N_ELEMENTS (given), -1, error);
   close (pipes[1]);

@@ -33,5 +33,5 @@ typedef struct {
 json_object *inspector_look (const InspectorRequest *request, GCancellable *cancellable, GError **error);
 
 /* The difference of two inventories, older one first, as docs/protocol.md has it. */
-json_object *inspector_compare (const char *program, int older, int newer, GCancellable *cancellable,
-                                GError **error);
+json_object *inspector_compare (const char *program, int older, int newer, guint64 deadline_us,
+                                GCancellable *cancellable, GError **error);

@@ -176,12 +176,11 @@ static void
 start (Daemon *daemon, Guest *guest, Deepening *data)
 {
   Job *job = job_new (daemon, guest, NULL);
-  guest->deepening = true;
   job->data = data;
   job->data_free = deepening_free;
   job->run = deepen_run;
   job->done = deepen_done;
-  job_start_slow (job);
+  guest->deepening = job_start_slow (job);
 }
 
 static bool

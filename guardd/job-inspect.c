@@ -17,19 +17,17 @@
 
 /* One kernel has to be booted to know it, once. */
 static bool
-kvm_works (const Config *config)
+kvm_works (Daemon *daemon)
 {
-  static gsize known = 0;
-  if (config->accelerator != ACCELERATOR_AUTO)
-    return config->accelerator == ACCELERATOR_KVM;
-  if (g_once_init_enter (&known)) {
+  if (daemon->config->accelerator != ACCELERATOR_AUTO)
+    return daemon->config->accelerator == ACCELERATOR_KVM;
+  if (daemon->slow_kvm == KVM_UNKNOWN) {
     g_autofree char *why = NULL;
-    bool works = kvm_probe (KVM_SECONDS, &why) == KVM_WORKS;
-    if (!works)
+    daemon->slow_kvm = kvm_probe (KVM_SECONDS, &why);
+    if (daemon->slow_kvm != KVM_WORKS)
       g_message ("the appliance is emulated, and slow: %s", why);
-    g_once_init_leave (&known, works ? 2 : 1);
   }
-  return known == 2;
+  return daemon->slow_kvm == KVM_WORKS;
 }
 
 static char *
@@ -66,7 +64,7 @@ make_inventory (Job *job, const Manifest *manifest, int fd, GError **error)
   g_autofree char *program = program_path (job);
   InspectorRequest request = { .program = program,
                                .appliance = job->daemon->config->appliance_dir,
-                               .kvm = kvm_works (job->daemon->config),
+                               .kvm = kvm_works (job->daemon),
                                .operating_system = true,
                                .disks = (StorageReader *const *)(void *)disks->pdata,
                                .n_disks = disks->len,
@@ -146,7 +144,8 @@ job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError 
   int before = open_inventory (job, older, error);
   int now = before >= 0 ? open_inventory (job, newer, error) : -1;
   if (now >= 0)
-    difference = inspector_compare (program, before, now, job->cancellable, error);
+    difference = inspector_compare (program, before, now, job->daemon->config->inspect_timeout_us,
+                                    job->cancellable, error);
   if (before >= 0)
     close (before);
   if (now >= 0)

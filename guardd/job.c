@@ -3,6 +3,7 @@
 #include "job.h"
 
 #define WAITING_MAX 16u
+#define SLOW_MAX 1000u /* an intruder on the host may have every guest suspected at once */
 
 typedef struct {
   Job *job;
@@ -143,21 +144,24 @@ job_start_beside (Job *job)
   job_launch (job);
 }
 
-void
+bool
 job_start_slow (Job *job)
 {
   Daemon *daemon = job->daemon;
   if (daemon->slow == NULL) {
     daemon->slow = job;
     job_launch (job);
-  } else if (g_queue_get_length (&daemon->slow_waiting) < WAITING_MAX) {
+  } else if (g_queue_get_length (&daemon->slow_waiting) < SLOW_MAX) {
     g_queue_push_tail (&daemon->slow_waiting, job);
   } else {
     g_autoptr (GError) error
-        = g_error_new (G_IO_ERROR, G_IO_ERROR_BUSY, "%u inspections are waiting already", WAITING_MAX);
+        = g_error_new (G_IO_ERROR, G_IO_ERROR_BUSY, "%u inspections are waiting already", SLOW_MAX);
+    g_warning ("%s: %s: this one is left out", job->guest->name, error->message);
     job_answer (job, error);
     job_free (job);
+    return false;
   }
+  return true;
 }
 
 void

@@ -33,7 +33,7 @@ void job_start_look (Job *job);
 /* Runs it beside whatever the guest is busy with: for work that only reads the pool. */
 void job_start_beside (Job *job);
 /* The same, one at a time on this host: for work that takes minutes, and a machine's memory. */
-void job_start_slow (Job *job);
+bool job_start_slow (Job *job); /* false: too many wait; it is answered, and gone */
 void job_free (Job *job);
 /* Threads for all jobs. */
 void job_thread (gpointer job, gpointer daemon);

@@ -34,6 +34,16 @@ sum_of (json_object *difference, const char *key)
   return sum;
 }
 
+static guint64
+problems_of (json_object *difference, const char *side)
+{
+  json_object *object = NULL;
+  guint64 problems = 0;
+  if (json_get_object (difference, side, &object, NULL))
+    json_opt_u64 (object, "problems", &problems, NULL);
+  return problems;
+}
+
 static json_object *
 first_of (json_object *difference, const char *key)
 {
@@ -88,7 +98,12 @@ judge_gone (json_object *difference, GPtrArray *findings)
   if (level == LEVEL_OK)
     return;
   g_autofree char *summary = listing_summary (difference);
-  add (findings, level, "files-gone", (double)gone, "%s: %.0f %% of all", summary, share * 100);
+  guint64 problems = problems_of (difference, "now");
+  if (problems == 0)
+    add (findings, level, "files-gone", (double)gone, "%s: %.0f %% of all", summary, share * 100);
+  else /* what could not be read is not there, either */
+    add (findings, LEVEL_WARN, "files-gone", (double)gone,
+         "%s: %.0f %% of all, of which some could not be read", summary, share * 100);
 }
 
 static void

@@ -31,15 +31,15 @@ struct NbdExport {
   StorageReader *reader;
   GMutex reading; /* a reader is for one thread at a time */
   GMutex lock;
-  GArray *sockets; /* lock: int, of the connections that are open */
   GThread *listening;
-  GPtrArray *threads; /* GThread of connections; listening's until it has ended */
-  bool stopping;      /* lock */
+  GPtrArray *connections; /* Connection; listening's until that has ended */
+  bool stopping;          /* lock */
 };
 
 typedef struct {
   NbdExport *served;
-  int socket;
+  GThread *thread;
+  int socket;   /* lock; -1: it has ended */
   guint8 *data; /* NBD_READ_MAX */
 } Connection;
 
@@ -184,17 +184,51 @@ connection_run (gpointer opaque)
     while (serve_request (connection))
       ;
   g_mutex_lock (&served->lock);
-  for (guint i = 0; i < served->sockets->len; i++)
-    if (g_array_index (served->sockets, int, i) == connection->socket)
-      g_array_remove_index_fast (served->sockets, i--);
   close (connection->socket);
+  connection->socket = -1;
   g_mutex_unlock (&served->lock);
-  g_free (connection->data);
-  g_free (connection);
   return NULL;
 }
 
 /* --- connections --- */
+
+static void
+connection_free (gpointer data)
+{
+  Connection *connection = data;
+  g_thread_join (connection->thread);
+  g_free (connection->data);
+  g_free (connection);
+}
+
+/* A peer may come and go as often as it likes: those that went leave no thread behind. */
+static void
+reap (NbdExport *served)
+{
+  for (guint i = served->connections->len; i > 0; i--) {
+    const Connection *connection = served->connections->pdata[i - 1];
+    g_mutex_lock (&served->lock);
+    bool ended = connection->socket < 0;
+    g_mutex_unlock (&served->lock);
+    if (ended)
+      g_ptr_array_remove_index_fast (served->connections, i - 1);
+  }
+}
+
+/* False: it could not be; the socket is the caller's. */
+static bool
+connection_start (NbdExport *served, int fd)
+{
+  Connection *connection = g_new0 (Connection, 1);
+  connection->served = served;
+  connection->socket = fd;
+  connection->thread = g_thread_try_new ("nbd", connection_run, connection, NULL);
+  if (connection->thread)
+    g_ptr_array_add (served->connections, connection);
+  else
+    g_free (connection);
+  return connection->thread != NULL;
+}
 
 static gpointer
 listener_run (gpointer opaque)
@@ -202,19 +236,12 @@ listener_run (gpointer opaque)
   NbdExport *served = opaque;
   int fd;
   while ((fd = accept4 (served->listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+    reap (served);
     g_mutex_lock (&served->lock);
-    bool refused = served->stopping || served->sockets->len >= CONNECTIONS_MAX;
-    if (!refused)
-      g_array_append_val (served->sockets, fd);
+    bool stopping = served->stopping;
     g_mutex_unlock (&served->lock);
-    if (refused) {
+    if (stopping || served->connections->len >= CONNECTIONS_MAX || !connection_start (served, fd))
       close (fd);
-      continue;
-    }
-    Connection *connection = g_new0 (Connection, 1);
-    connection->served = served;
-    connection->socket = fd;
-    g_ptr_array_add (served->threads, g_thread_new ("nbd", connection_run, connection));
   }
   return NULL;
 }
@@ -227,8 +254,7 @@ nbd_export_start (int listener, StorageReader *reader)
   served->reader = reader;
   g_mutex_init (&served->reading);
   g_mutex_init (&served->lock);
-  served->sockets = g_array_new (FALSE, FALSE, sizeof (int));
-  served->threads = g_ptr_array_new ();
+  served->connections = g_ptr_array_new_with_free_func (connection_free);
   served->listening = g_thread_new ("nbd-listen", listener_run, served);
   return served;
 }
@@ -240,16 +266,18 @@ nbd_export_stop (NbdExport *served)
     return;
   g_mutex_lock (&served->lock);
   served->stopping = true;
-  shutdown (served->listener, SHUT_RDWR);
-  for (guint i = 0; i < served->sockets->len; i++)
-    shutdown (g_array_index (served->sockets, int, i), SHUT_RDWR);
   g_mutex_unlock (&served->lock);
+  shutdown (served->listener, SHUT_RDWR);
   g_thread_join (served->listening);
-  for (guint i = 0; i < served->threads->len; i++)
-    g_thread_join (served->threads->pdata[i]);
+  g_mutex_lock (&served->lock);
+  for (guint i = 0; i < served->connections->len; i++) {
+    const Connection *connection = served->connections->pdata[i];
+    if (connection->socket >= 0)
+      shutdown (connection->socket, SHUT_RDWR);
+  }
+  g_mutex_unlock (&served->lock);
+  g_ptr_array_unref (served->connections);
   close (served->listener);
-  g_array_unref (served->sockets);
-  g_ptr_array_unref (served->threads);
   g_mutex_clear (&served->reading);
   g_mutex_clear (&served->lock);
   g_free (served);

@@ -46,8 +46,8 @@ pool_inventory_exists (Pool *pool, const char *domain_uuid, guint64 number)
   return fd >= 0;
 }
 
-int
-pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GError **error)
+static int
+create_aside (Pool *pool, const char *domain_uuid, guint64 number, GError **error)
 {
   int directory = open_snapshot (pool, domain_uuid, number, error);
   if (directory < 0)
@@ -60,11 +60,23 @@ pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GErr
   return fd;
 }
 
+int
+pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GError **error)
+{
+  if (!pool_reserve (pool, POOL_INVENTORY_MAX, error))
+    return -1;
+  int fd = create_aside (pool, domain_uuid, number, error);
+  if (fd < 0)
+    pool_unreserve (pool, POOL_INVENTORY_MAX);
+  return fd;
+}
+
 bool
 pool_inventory_finish (Pool *pool, const char *domain_uuid, guint64 number, int fd, bool keep, GError **error)
 {
   bool ok = !keep || files_sync (fd, error);
   close (fd);
+  pool_unreserve (pool, POOL_INVENTORY_MAX);
   int directory = open_snapshot (pool, domain_uuid, number, ok && keep ? error : NULL);
   if (directory < 0)
     return !keep;

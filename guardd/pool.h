@@ -90,7 +90,10 @@ StorageReader *pool_image_open (Pool *pool, const char *domain_uuid, guint64 num
 /* A descriptor to read from; -1 with POOL_ERROR_NOT_FOUND: there is none. */
 int pool_inventory_open (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
 bool pool_inventory_exists (Pool *pool, const char *domain_uuid, guint64 number);
-/* A new one's descriptor, to be finished; one at a time for a snapshot.  -1 on error. */
+/* Bytes that one may have, compressed: fifty times what a million files need. */
+#define POOL_INVENTORY_MAX (G_GUINT64_CONSTANT (256) << 20)
+/* A new one's descriptor, to be finished; one at a time for a snapshot.  -1 on error: POOL_ERROR_FULL when so
+ * many bytes would not leave the reserve free. */
 int pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
 /* Puts it in place of an older one, or throws it away; fd is closed in any case. */
 bool pool_inventory_finish (Pool *pool, const char *domain_uuid, guint64 number, int fd, bool keep,

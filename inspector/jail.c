@@ -2,6 +2,7 @@
 #include "jail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +18,8 @@
 #include <unistd.h>
 
 #define NOBODY 65534
+/* Addresses of what reads the appliance's answers: a directory of some million names. */
+#define MEMORY_MAX (1536ul << 20)
 /* Of the overlays that journals are replayed into; in memory, and only as far as it is used. */
 #define TMP_OPTIONS "mode=0700,uid=65534,gid=65534,size=1g"
 
@@ -42,6 +45,13 @@ jail_build (const char *appliance)
       || mkdir (JAIL_APPLIANCE, 0755) || mount (".", JAIL_APPLIANCE, NULL, MS_BIND, NULL)
       || mount (NULL, JAIL_APPLIANCE, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
     return say ("cannot have a /tmp of its own");
+  struct mount_attr read_only = { .attr_set = MOUNT_ATTR_RDONLY };
+  struct mount_attr writable = { .attr_clr = MOUNT_ATTR_RDONLY };
+  /* Linux 5.12; before that, what is everybody's to write stays so. */
+  if (mount_setattr (AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof read_only) && errno != ENOSYS)
+    return say ("cannot have the host's files read-only");
+  if (mount_setattr (AT_FDCWD, JAIL_TMP, 0, &writable, sizeof writable) && errno != ENOSYS)
+    return say (JAIL_TMP);
   return chdir ("/") == 0 || say ("/");
 }
 
@@ -99,6 +109,16 @@ give_up_root (bool kvm)
       || setresuid (NOBODY, NOBODY, NOBODY))
     return say ("cannot give up root");
   return true;
+}
+
+bool
+jail_limit_memory (void)
+{
+  struct rlimit limits = { MEMORY_MAX, MEMORY_MAX };
+#ifdef __SANITIZE_ADDRESS__ /* it reserves terabytes of addresses */
+  return true;
+#endif
+  return setrlimit (RLIMIT_AS, &limits) == 0 || say ("cannot limit its memory");
 }
 
 bool

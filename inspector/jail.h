@@ -19,5 +19,7 @@ bool appliance_build (const char *directory);
 bool jail_build (const char *appliance);
 /* Listens on JAIL_TMP "/disk0" ... and sends the sockets over `to`, in one message with one byte. */
 bool jail_send_sockets (int to, int n);
+/* For this process, not for the appliance: once that runs. */
+bool jail_limit_memory (void);
 /* In a child: gives everything up for good.  kvm: but for /dev/kvm. */
 bool jail_enter (bool kvm);

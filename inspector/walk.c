@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "inventory.h"
 
+#include "jail.h"
 #include "text.h"
 #include "walk.h"
 
@@ -304,13 +305,15 @@ walk (const struct walk_request *request, gzFile out, FILE *summary)
     return false;
   state.filesystems = json_object_new_array ();
   json_object *os = NULL;
-  bool ok = launch (state.g, request);
+  bool ok = launch (state.g, request) && jail_limit_memory ();
   if (ok && request->inspect)
     os = inspect (&state);
   state.failed = !inventory_begin (out);
   ok = ok && walk_filesystems (&state);
-  if (!ok)
-    fprintf (stderr, "libguestfs: %s\n", guestfs_last_error (state.g));
+  if (!ok) {
+    const char *words = guestfs_last_error (state.g);
+    fprintf (stderr, "libguestfs: %s\n", words ? words : "no reason was given");
+  }
   state.failed |= ok && !inventory_end (out, state.files);
   if (ok && state.failed)
     fputs ("the list of files could not be written\n", stderr);
