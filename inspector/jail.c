@@ -133,10 +133,10 @@ jail_enter (bool kvm)
   if (prctl (PR_SET_PDEATHSIG, SIGKILL) || prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
       || setrlimit (RLIMIT_CORE, &no_core))
     return say ("cannot set its own limits");
-  static char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" JAIL_TMP, "TMPDIR=" JAIL_TMP,
-                                 "XDG_RUNTIME_DIR=" JAIL_TMP,          "LC_ALL=C",       NULL };
+  static char *environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=" JAIL_WORK, "TMPDIR=" JAIL_WORK,
+                                 "XDG_RUNTIME_DIR=" JAIL_WORK,         "LC_ALL=C",        NULL };
   clearenv ();
   for (char **at = environment; *at; at++)
     putenv (*at);
-  return chdir (JAIL_TMP) == 0 || say (JAIL_TMP);
+  return (mkdir (JAIL_WORK, 0700) == 0 && chdir (JAIL_WORK) == 0) || say (JAIL_WORK);
 }

@@ -9,6 +9,8 @@
 
 #define JAIL_TMP "/tmp"
 #define JAIL_APPLIANCE JAIL_TMP "/appliance"
+/* For temporary files: QEMU takes a TMPDIR that is /tmp for none, and goes to /var/tmp. */
+#define JAIL_WORK JAIL_TMP "/work"
 #define JAIL_DISKS_MAX 64
 
 /* Builds the appliance in `directory` where it is missing or older than the host's packages; false with a

@@ -44,7 +44,7 @@ look_inside (const char *accelerator, const char *inspect, int disks)
     servers[i] = texts[i];
   }
   struct walk_request request = { .appliance = JAIL_APPLIANCE,
-                                  .tmp = JAIL_TMP,
+                                  .tmp = JAIL_WORK,
                                   .kvm = strcmp (accelerator, "kvm") == 0,
                                   .inspect = strcmp (inspect, "yes") == 0,
                                   .servers = servers,

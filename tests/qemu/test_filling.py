@@ -245,4 +245,13 @@ def test_a_clock_that_jumps(bed):
     assert set(taken) <= set(place.numbers()), place.numbers()
 
 
+def test_a_list_of_files_does_not_take_what_the_pool_keeps_in_reserve(bed):
+    place = Place(bed, pool_mib=300)
+    place.snapshot()
+    message = place.refused("snapshot-inspect", "web01", "1")
+    assert "NoSpace" in message, message
+    equal(list(place.pool.rglob("*inventory*")), [])
+    place.snapshot()
+
+
 main()

@@ -116,6 +116,61 @@ def test_an_alarm_is_followed_by_what_is_gone(bed):
     equal(second["rollback"], "guardsh rollback web01 1")
 
 
+MANY = """
+mount -o loop {image} {folder}
+python3 - <<'PYTHON'
+import os
+os.mkdir("{folder}/many")
+for number in range(150000):
+    os.mknod("{folder}/many/a-name-as-long-as-names-are-" + str(number))
+PYTHON
+umount {folder}
+"""
+
+
+def test_a_directory_that_is_too_long_for_one_answer_is_listed(bed):
+    image, folder = bed.images / "many.raw", bed.images / "mount"
+    folder.mkdir()
+    with open(image, "wb") as file:
+        file.truncate(256 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-N", "200000", image], check=True)
+    subprocess.run(["unshare", "-m", "sh", "-ec", MANY.format(image=image, folder=folder)], check=True)
+    bed.paused_guest("web01", [Disk(path=str(image))])
+    bed.guardd(interval="7d", daemon="accelerator = tcg\n")
+    until(lambda: bed.sh("snapshot-list", "web01")["snapshots"], 30, "the first snapshot")
+    equal(bed.sh("snapshot-inspect", "web01", "1", timeout=300)["files"], 150002)
+
+
+WORKERS = {
+    "echo '[1, 2]' >&5": "says what cannot be",
+    "echo '{\"a\": ' >&5": "inspector",
+    "head -c 2000000 /dev/zero >&5": "says too much",
+    "echo 'out of paper' >&2; exit 3": "the inspector failed: out of paper",
+    "kill -SEGV $$": "the inspector was killed",
+    "exec 1>&- 2>&- 5>&-; sleep 1000": "did not end in time and was killed",
+}
+
+
+def test_a_worker_that_was_taken_over_ends_as_an_error(bed):
+    libexec = bed.images / "libexec"
+    libexec.mkdir()
+    os.symlink(bed.build / "guardd-sentinel", libexec / "guardd-sentinel")
+    ready(bed, daemon="accelerator = tcg\ninspect_timeout = 2s\n", libexec_dir=libexec)
+    bed.sh("snapshot-create", "web01")
+    for path in bed.daemon.pool.glob("*/0000000[12]"):
+        (path / "inventory.gz").write_bytes(b"")
+    worker = libexec / "guardd-inspector"
+    for script, words in WORKERS.items():
+        worker.write_text(f"#!/bin/sh\n{script}\n")
+        worker.chmod(0o755)
+        try:
+            bed.sh("diff", "web01", "1", "2", timeout=60)
+            raise AssertionError(script)
+        except GuardshError as error:
+            assert words in error.message, (script, error.message)
+    bed.sh("snapshot-create", "web01")
+
+
 def unit_capabilities():
     unit = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "guardd.service"
     line, = [line for line in unit.read_text().splitlines() if line.startswith("CapabilityBoundingSet=")]
