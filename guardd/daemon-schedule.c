@@ -74,6 +74,14 @@ guest_start (Daemon *daemon, Guest *guest)
   job_start (job_capture_new (daemon, guest, off ? "shutdown" : "schedule", NULL, NULL));
 }
 
+/* What is due waits for the end of a sweep or a rollback, and what a shutdown left for that of a capture:
+ * with an interval of a week it would else come a week later. */
+static bool
+guest_is_kept (const Guest *guest)
+{
+  return guest->busy && (!guest->busy->capture || guest->shutdown_due);
+}
+
 /* False: no slot; somebody waits. */
 static bool
 schedule_run_due (Daemon *daemon, gint64 now)
@@ -82,6 +90,8 @@ schedule_run_due (Daemon *daemon, gint64 now)
   guint slots = slots_free (daemon, now);
   for (guint i = 0; i < due->len; i++) {
     Guest *guest = due->pdata[i];
+    if (guest_is_kept (guest))
+      continue;
     if (guest->busy) {
       guest_advance (daemon, guest, now, false);
       continue;
@@ -124,7 +134,7 @@ schedule_next_due (const Daemon *daemon)
   const Guest *guest;
   g_hash_table_iter_init (&iter, daemon->guests);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
-    if (guest->due && guest->policy && guest->domain && !guest->unfinished)
+    if (guest->due && guest->policy && guest->domain && !guest->unfinished && !guest_is_kept (guest))
       next = MIN (next, guest->due);
     if (guest->inspect_due)
       next = MIN (next, guest->inspect_due);

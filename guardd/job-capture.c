@@ -125,12 +125,15 @@ capture_succeeded (Job *job)
   job_watch (job->daemon, guest, data->snapshot);
 }
 
-/* A start of the guest ends the reading of its images: nothing is wrong, and who asked still wants one. */
+/* A start of the guest ends the reading of its images: nothing is wrong, and who asked still wants one, were
+ * it the schedule. */
 static void
 capture_again (Job *job)
 {
   const CaptureData *data = job->data;
   Guest *guest = job->guest;
+  if (job->call == NULL && guest->due)
+    guest->due = g_get_monotonic_time ();
   if (job->call == NULL || job->daemon->stopping || guest->domain == NULL
       || !domain_is_active (guest->domain))
     return;

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Domains and disks come, go and change while guardd runs."""
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -36,6 +37,18 @@ def test_an_undefined_domain_keeps_its_snapshots(bed):
     guest.undefine()
     bed.wait(lambda: domains(bed)["web01"]["state"] == "undefined", 30, "guardd to see it")
     equal(len(bed.sh("snapshot-list", "web01")["snapshots"]), 2)
+
+
+def test_a_guest_protected_while_its_qemu_is_looked_at_does_not_wait_for_an_interval(bed):
+    guest = bed.paused_guest("web01")
+    os.kill(guest.pid(), signal.SIGSTOP)
+    try:
+        bed.guardd(interval="7d", protect="nothing")
+        bed.wait(lambda: "web01" in domains(bed), 30, "guardd to see it")
+        bed.sh("protect", "web01")
+    finally:
+        os.kill(guest.pid(), signal.SIGCONT)
+    bed.wait(lambda: count(bed, "web01") == 1, 30, "a snapshot of it")
 
 
 def test_power_off_and_start_are_followed(bed):
