@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void
-draft_describe (CaptureDraft *capture, const char *engine)
+draft_describe (CaptureDraft *capture, Engine engine)
 {
   const CapturePlan *plan = capture->plan;
   const CaptureRequest *request = plan->request;
@@ -13,15 +13,15 @@ draft_describe (CaptureDraft *capture, const char *engine)
   manifest->id = g_strdup (plan->id);
   manifest->domain_uuid = g_strdup (request->domain->uuid);
   manifest->domain_name = g_strdup (request->domain->name);
-  manifest->engine = g_strdup (engine);
+  manifest->engine = g_strdup (engine_name (engine));
+  manifest->engine_reason = g_strdup (request->engine_reason);
   manifest->origin = g_strdup (request->origin);
   manifest->description = g_strdup (request->description);
   manifest->time_us = g_get_real_time ();
 }
 
 bool
-capture_draft_open (CaptureDraft *capture, CapturePlan *plan, const char *engine, guint64 need,
-                    GError **error)
+capture_draft_open (CaptureDraft *capture, CapturePlan *plan, Engine engine, guint64 need, GError **error)
 {
   const CaptureRequest *request = plan->request;
   capture->plan = plan;

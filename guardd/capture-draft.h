@@ -15,7 +15,7 @@ typedef struct {
 
 /* Allocates number and writers of every disk of the plan; need: bytes expected to be stored.  After a failure
  * call capture_draft_abort() all the same. */
-bool capture_draft_open (CaptureDraft *capture, CapturePlan *plan, const char *engine, guint64 need,
+bool capture_draft_open (CaptureDraft *capture, CapturePlan *plan, Engine engine, guint64 need,
                          GError **error);
 /* Seals every image and lists the snapshot.  On failure every trace is gone. */
 bool capture_draft_seal (CaptureDraft *capture, GError **error);

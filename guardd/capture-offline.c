@@ -140,7 +140,7 @@ capture_offline (const CaptureRequest *request, GError **error)
   g_autofree char *fingerprint = fingerprint_make (plan);
   if (is_unchanged (plan, fingerprint) || !measure (plan, error))
     return NULL;
-  bool sealed = capture_draft_open (&capture, plan, "offline", 0, error) && pull_disks (plan, error)
+  bool sealed = capture_draft_open (&capture, plan, ENGINE_OFFLINE, 0, error) && pull_disks (plan, error)
                 && capture_files_add (capture.draft, capture.manifest, request->domain, error)
                 && add_fingerprint (&capture, fingerprint, error)
                 && !g_cancellable_set_error_if_cancelled (request->cancellable, error);

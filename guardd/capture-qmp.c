@@ -198,7 +198,7 @@ run (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
   CaptureDraft *draft = &capture->draft;
-  if (!capture_draft_open (draft, plan, "qmp", expected_bytes (plan), error)) {
+  if (!capture_draft_open (draft, plan, ENGINE_QMP, expected_bytes (plan), error)) {
     capture_draft_abort (draft);
     return false;
   }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "capture-engine.h"
 #include "capture-spare.h"
 #include "config.h"
 #include "domain.h"
@@ -32,6 +33,7 @@ typedef struct {
   const char *origin;      /* "schedule", "manual", "shutdown", "evidence" */
   const char *description; /* NULL: none */
   bool evidence;
+  const char *engine_reason; /* why this engine; NULL: not to be recorded */
   CaptureSpares *spares;     /* the session's; NULL: there are none */
   GCancellable *cancellable; /* may be NULL */
 } CaptureRequest;

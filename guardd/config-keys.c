@@ -162,7 +162,7 @@ static const ConfigKey policy_keys[] = {
   { "keep", key_set_retention, offsetof (ConfigPolicy, keep), "60x1min 24x1h 14x1d 8x1w",
     "steps of COUNTxPERIOD, such as 60x1min 24x1h" },
   { "pool", key_set_text, offsetof (ConfigPolicy, pool), NULL, "the name of a [pool]" },
-  { "engine", key_set_choice, offsetof (ConfigPolicy, engine), "auto", "auto, qmp" },
+  { "engine", key_set_choice, offsetof (ConfigPolicy, engine), "auto", "auto, qmp, libvirt, native" },
   { "inspect", key_set_choice, offsetof (ConfigPolicy, inspect), "auto", "auto, never" },
   { "inspect_every", key_set_duration, offsetof (ConfigPolicy, inspect_every_us), "1d",
     "a duration from 0s (never) to 365d, such as 12h", 0, 365 * DAY },

@@ -14,7 +14,12 @@
 #include <stdbool.h>
 
 typedef enum { INSPECT_AUTO, INSPECT_NEVER } Inspection;
-typedef enum { ENGINE_AUTO, ENGINE_QMP } EngineChoice;
+typedef enum {
+  ENGINE_CHOICE_AUTO,
+  ENGINE_CHOICE_QMP,
+  ENGINE_CHOICE_LIBVIRT,
+  ENGINE_CHOICE_NATIVE
+} EngineChoice;
 typedef enum { RESPONSE_ALERT, RESPONSE_PAUSE, RESPONSE_ISOLATE } Response;
 
 typedef struct {
@@ -26,8 +31,8 @@ typedef struct {
   char *name;
   guint64 interval_us; /* >= 1 s */
   Retention *keep;
-  char *pool; /* name of a [pool] */
-  EngineChoice engine;
+  char *pool;               /* name of a [pool] */
+  EngineChoice engine;      /* of captures while the guest is on */
   Inspection inspect;       /* of its files, beside the looks at every snapshot */
   guint64 inspect_every_us; /* even without suspicion; 0: never */
   Response on_critical;     /* what is done to a guest that is being destroyed, besides telling */

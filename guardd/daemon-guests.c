@@ -17,6 +17,7 @@ guest_free (gpointer data)
   session_free (guest->session);
   watch_free (guest->watch);
   incident_free (guest->incident);
+  engine_verdict_clear (&guest->engine);
   g_free (guest->choice_policy);
   g_free (guest->last_error);
   g_free (guest->uuid);
@@ -155,6 +156,7 @@ guest_state_changed (Daemon *daemon, Guest *guest, bool was_active, const char *
   if (active && !was_active && guest->busy && guest->busy->capture)
     g_cancellable_cancel (guest->busy->cancellable); /* its images are being read; QEMU has it now */
   if (was_active != active || strcmp (what, "started") == 0) {
+    engine_verdict_clear (&guest->engine);
     if (guest->busy == NULL)
       session_reset (guest->session);
   }

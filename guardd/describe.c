@@ -51,6 +51,7 @@ describe_snapshot (const Snapshot *snapshot)
   json_add_string (object, "id", manifest->id);
   add_time (object, manifest->time_us);
   json_add_string (object, "engine", manifest->engine);
+  json_add_string (object, "engine_reason", manifest->engine_reason);
   json_add_string (object, "origin", manifest->origin);
   json_add_string (object, "description", manifest->description);
   json_add_bool (object, "guest_active", manifest->guest_active);
@@ -157,10 +158,15 @@ describe_domain_disks (const Guest *guest, json_object *object)
     json_object_array_add (disks, describe_domain_disk (domain->disks->pdata[i], latest));
   json_object_object_add (object, "disks", disks);
   bool active = domain && domain_is_active (domain);
-  json_add_string (object, "engine", domain == NULL ? NULL : active ? "qmp" : "offline");
+  bool chosen = active && guest->engine.reason;
+  json_add_string (object, "engine",
+                   chosen                     ? engine_name (guest->engine.engine)
+                   : domain == NULL || active ? NULL
+                                              : engine_name (ENGINE_OFFLINE));
   json_add_string (object, "engine_reason",
                    domain == NULL ? "it is not defined in libvirt"
-                   : active       ? NULL
+                   : chosen       ? guest->engine.reason
+                   : active       ? "not chosen yet: the next snapshot does"
                                   : "it is off: its images are read directly, once per change");
 }
 

@@ -25,7 +25,7 @@ data_free (gpointer data)
 }
 
 static Snapshot *
-capture_active (Job *job, CaptureRequest *request, GError **error)
+capture_by_qmp (Job *job, CaptureRequest *request, GError **error)
 {
   Session *session = job->guest->session;
   QmpClient *client = session_client (session, job->pool, error);
@@ -45,6 +45,25 @@ capture_active (Job *job, CaptureRequest *request, GError **error)
   return snapshot;
 }
 
+static Snapshot *
+capture_active (Job *job, CaptureRequest *request, GError **error)
+{
+  if (!session_engine (job->guest->session, job->pool, job->engine, &job->chosen, error))
+    return NULL;
+  request->engine_reason = job->chosen.reason;
+  switch (job->chosen.engine) {
+  case ENGINE_QMP:
+    return capture_by_qmp (job, request, error);
+  case ENGINE_LIBVIRT:
+  case ENGINE_NATIVE:
+  case ENGINE_OFFLINE:
+    break;
+  }
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "%s: there is no engine \"%s\" here",
+               job->domain->name, engine_name (job->chosen.engine));
+  return NULL;
+}
+
 Snapshot *
 job_capture_now (Job *job, const char *origin, const char *description, bool evidence, GError **error)
 {
@@ -62,6 +81,7 @@ job_capture_now (Job *job, const char *origin, const char *description, bool evi
   }
   if (domain_is_active (job->domain))
     return capture_active (job, &request, error);
+  request.engine_reason = "the guest was off: its images were read directly";
   return capture_offline (&request, error);
 }
 

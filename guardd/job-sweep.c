@@ -7,7 +7,9 @@
 static bool
 sweep_run (Job *job, GError **error)
 {
-  return session_client (job->guest->session, job->pool, error) != NULL;
+  Session *session = job->guest->session;
+  return session_engine (session, job->pool, job->engine, &job->chosen, error)
+         && (job->chosen.engine != ENGINE_QMP || session_client (session, job->pool, error) != NULL);
 }
 
 static void

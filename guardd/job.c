@@ -28,6 +28,7 @@ job_free (Job *job)
   if (job->data_free)
     job->data_free (job->data);
   g_clear_pointer (&job->domain, domain_unref);
+  engine_verdict_clear (&job->chosen);
   g_object_unref (job->cancellable);
   g_free (job);
 }
@@ -51,6 +52,7 @@ job_launch (Job *job)
   job->started = g_get_monotonic_time ();
   if (job->guest) {
     g_clear_pointer (&job->domain, domain_unref);
+    job->engine = job->guest->policy ? job->guest->policy->engine : ENGINE_CHOICE_AUTO;
     job->domain = job->guest->domain ? domain_ref (job->guest->domain) : NULL;
   }
   g_ptr_array_add (daemon->running, job);
@@ -104,6 +106,11 @@ job_finish (gpointer data)
   daemon->captures -= job->capture;
   if (owner)
     guest->busy = NULL;
+  if (guest && job->chosen.reason) {
+    engine_verdict_clear (&guest->engine);
+    guest->engine = job->chosen;
+    job->chosen.reason = NULL;
+  }
   if (job->done)
     job->done (job, outcome->error);
   job_answer (job, outcome->error);

@@ -13,7 +13,9 @@ struct Job {
   Pool *pool;        /* the guest's; NULL: none */
   ControlCall *call; /* whom to answer; NULL: nobody, or answered */
   GCancellable *cancellable;
-  bool capture; /* counts as one */
+  bool capture;         /* counts as one */
+  EngineChoice engine;  /* of the guest's policy when the job started */
+  EngineVerdict chosen; /* by run(), when it came to that; the guest's afterwards */
   gint64 started;
   const char *origin;
   void *data; /* the job's own */

@@ -39,6 +39,7 @@ manifest_free (Manifest *manifest)
   g_free (manifest->domain_uuid);
   g_free (manifest->domain_name);
   g_free (manifest->engine);
+  g_free (manifest->engine_reason);
   g_free (manifest->origin);
   g_free (manifest->description);
   g_free (manifest->bitmap);
@@ -56,6 +57,7 @@ manifest_copy (const Manifest *manifest)
   copy->domain_uuid = g_strdup (manifest->domain_uuid);
   copy->domain_name = g_strdup (manifest->domain_name);
   copy->engine = g_strdup (manifest->engine);
+  copy->engine_reason = g_strdup (manifest->engine_reason);
   copy->origin = g_strdup (manifest->origin);
   copy->description = g_strdup (manifest->description);
   copy->bitmap = g_strdup (manifest->bitmap);
@@ -142,6 +144,7 @@ manifest_to_json (const Manifest *manifest)
   json_add_string (json, "domain_name", manifest->domain_name);
   json_object_object_add (json, "time_us", json_object_new_int64 (manifest->time_us));
   json_add_string (json, "engine", manifest->engine);
+  json_add_string (json, "engine_reason", manifest->engine_reason);
   json_add_string (json, "origin", manifest->origin);
   json_add_string (json, "description", manifest->description);
   json_add_bool (json, "guest_active", manifest->guest_active);
@@ -282,6 +285,7 @@ manifest_from_json (json_object *json, GError **error)
   if (!manifest_identity_from_json (manifest, json, error)
       || !json_get_i64 (json, "time_us", &manifest->time_us, error)
       || !manifest_get_dup (json, "engine", &manifest->engine, error)
+      || !manifest_opt_dup (json, "engine_reason", &manifest->engine_reason, error)
       || !manifest_get_dup (json, "origin", &manifest->origin, error)
       || !manifest_opt_dup (json, "description", &manifest->description, error)
       || !json_get_bool (json, "guest_active", &manifest->guest_active, error)

@@ -29,7 +29,8 @@ typedef struct {
   char *domain_uuid;   /* lower case with dashes */
   char *domain_name;   /* at that time */
   gint64 time_us;      /* the instant, microseconds since 1970 UTC */
-  char *engine;        /* "qmp", "offline" */
+  char *engine;        /* "qmp", "libvirt", "native", "offline" */
+  char *engine_reason; /* why that one; NULL: not recorded */
   char *origin;        /* "schedule", "manual", "shutdown", "evidence" */
   char *description;   /* a person's words; NULL: none */
   bool guest_active;   /* the guest was running */

@@ -11,6 +11,7 @@ struct Session {
   QmpClient *client;     /* NULL: to be made */
   GHashTable *swept;     /* pool ids */
   CaptureSpares *spares; /* NULL: none yet */
+  Probe passthrough;
 };
 
 Session *
@@ -40,6 +41,7 @@ session_reset (Session *session)
   g_clear_pointer (&session->client, qmp_client_free);
   g_clear_pointer (&session->spares, capture_spares_free);
   g_hash_table_remove_all (session->swept);
+  probe_clear (&session->passthrough);
 }
 
 static bool
@@ -53,6 +55,52 @@ session_connect (Session *session, GError **error)
   session->client = qmp_client_new_libvirt (domain, NULL, error);
   virDomainFree (domain);
   return session->client != NULL;
+}
+
+/* A QEMU or a libvirtd that does not answer now says nothing about whether it would be let through. */
+static bool
+probe_passthrough (Session *session, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  QmpStatus status;
+  if (session->passthrough.result != PROBE_UNKNOWN)
+    return true;
+  if (!session_connect (session, error))
+    return false;
+  if (qmp_query_status (session->client, &status, &failure)) {
+    session->passthrough.result = PROBE_WORKS;
+    return true;
+  }
+  g_clear_pointer (&session->client, qmp_client_free);
+  if (!g_error_matches (failure, QMP_ERROR, QMP_ERROR_REFUSED)) {
+    g_propagate_error (error, g_steal_pointer (&failure));
+    return false;
+  }
+  session->passthrough.result = PROBE_REFUSED;
+  session->passthrough.why
+      = g_strdup_printf ("libvirt does not let guardd talk to QEMU's monitor (%s)", failure->message);
+  return true;
+}
+
+/* Here the native engine asks the pool's storage plugin. */
+static Probe
+probe_clones (Pool *pool)
+{
+  return (Probe){ PROBE_REFUSED,
+                  g_strdup_printf ("the storage of pool %s cannot clone disks", pool_name (pool)) };
+}
+
+bool
+session_engine (Session *session, Pool *pool, EngineChoice wanted, EngineVerdict *verdict, GError **error)
+{
+  bool asks = wanted == ENGINE_CHOICE_AUTO || wanted == ENGINE_CHOICE_QMP;
+  if (asks && !probe_passthrough (session, error))
+    return false;
+  EngineFacts facts
+      = { .wanted = wanted, .passthrough = session->passthrough, .clones = probe_clones (pool) };
+  bool ok = engine_choose (&facts, verdict, error);
+  probe_clear (&facts.clones);
+  return ok;
 }
 
 QmpClient *

@@ -42,6 +42,7 @@ static const Column info_columns[] = {
   { "Time:", "time", CELL_TIME },
   { "Age:", "time", CELL_AGE },
   { "Engine:", "engine", CELL_TEXT },
+  { "Why that engine:", "engine_reason", CELL_TEXT },
   { "Origin:", "origin", CELL_TEXT },
   { "Description:", "description", CELL_TEXT },
   { "Guest was on:", "guest_active", CELL_YES },

@@ -21,6 +21,7 @@ GQuark qmp_error_quark (void);
 
 typedef enum {
   QMP_ERROR_CONNECT,     /* no socket, refused, domain gone */
+  QMP_ERROR_REFUSED,     /* libvirt does not let this connection talk to QEMU; asking again will not help */
   QMP_ERROR_PROTOCOL,    /* the peer sent something that is not QMP, or more than the cap */
   QMP_ERROR_TIMEOUT,     /* no answer within the deadline */
   QMP_ERROR_HANGUP,      /* the peer closed */

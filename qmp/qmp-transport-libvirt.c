@@ -19,6 +19,7 @@ typedef struct {
   int *fds; /* duplicates, closed with the request */
   char *reply;
   char *failure;
+  int code; /* libvirt's, of the failure */
   bool done, abandoned;
 } Request;
 
@@ -71,9 +72,10 @@ run_request (virDomainPtr domain, Request *request)
   if (virDomainQemuMonitorCommandWithFiles (domain, request->command, request->n_fds, request->fds, &n_out,
                                             &out, &request->reply, 0)
       < 0) {
-    const char *why = virGetLastErrorMessage ();
+    const virError *last = virGetLastError ();
 
-    request->failure = g_strdup (why ? why : "libvirt gave no reason");
+    request->code = last ? last->code : VIR_ERR_INTERNAL_ERROR;
+    request->failure = g_strdup (last && last->message ? last->message : "libvirt gave no reason");
   }
   for (unsigned int i = 0; i < n_out; i++)
     close (out[i]);
@@ -172,6 +174,14 @@ parse_reply (const Request *request, size_t max_message, GError **error)
   return reply;
 }
 
+/* Codes that say "you may not" or "not here", as against "not now". */
+static bool
+is_refusal (int code)
+{
+  return code == VIR_ERR_ACCESS_DENIED || code == VIR_ERR_OPERATION_DENIED || code == VIR_ERR_NO_SUPPORT
+         || code == VIR_ERR_AUTH_FAILED || code == VIR_ERR_AUTH_CANCELLED || code == VIR_ERR_AUTH_UNAVAILABLE;
+}
+
 static json_object *
 libvirt_call (QmpTransport *transport, json_object *command, const char *id, const int *fds, size_t n_fds,
               guint timeout_ms, GError **error)
@@ -189,7 +199,8 @@ libvirt_call (QmpTransport *transport, json_object *command, const char *id, con
     return NULL;
   }
   if (request->failure)
-    g_set_error (error, QMP_ERROR, QMP_ERROR_CONNECT, "libvirt: %s", request->failure);
+    g_set_error (error, QMP_ERROR, is_refusal (request->code) ? QMP_ERROR_REFUSED : QMP_ERROR_CONNECT,
+                 "libvirt: %s", request->failure);
   else
     reply = parse_reply (request, t->max_message, error);
   request_free (request);

@@ -45,7 +45,7 @@ test_defaults (void)
   g_assert_cmpuint (policy->interval_us, ==, 60 * G_USEC_PER_SEC);
   g_assert_cmpstr (keep, ==, "60x1min 24x1h 14x1d 8x1w");
   g_assert_cmpstr (policy->pool, ==, "main");
-  g_assert_cmpint (policy->engine, ==, ENGINE_AUTO);
+  g_assert_cmpint (policy->engine, ==, ENGINE_CHOICE_AUTO);
 }
 
 static void
@@ -68,7 +68,7 @@ test_every_key (void)
   g_assert_cmpstr (config->control_group, ==, "operators");
   g_assert_cmpstr (config_pool (config, "main")->path, ==, "/p");
   g_assert_cmpuint (config_policy (config, "quick")->interval_us, ==, G_USEC_PER_SEC);
-  g_assert_cmpint (config_policy (config, "quick")->engine, ==, ENGINE_QMP);
+  g_assert_cmpint (config_policy (config, "quick")->engine, ==, ENGINE_CHOICE_QMP);
   const ConfigProtect *protect = config_protect (config, "web 07");
   g_assert_cmpstr (protect->policy, ==, "quick");
   g_assert_cmpuint (g_strv_length (protect->skip_disks), ==, 2);
@@ -109,7 +109,8 @@ test_errors_name_line_and_accepted (void)
           "guardd.conf:4: [policy p] interval: \"500ms\" cannot be used; accepted: a duration from 1s to "
           "365d, such as 60s or 15min");
   refuse (POOL "[policy p]\nengine = magic\n",
-          "guardd.conf:4: [policy p] engine: \"magic\" cannot be used; accepted: auto, qmp");
+          "guardd.conf:4: [policy p] engine: \"magic\" cannot be used; accepted: auto, qmp, libvirt, "
+          "native");
   refuse ("[pool main]\npath = pool\n",
           "guardd.conf:2: [pool main] path: \"pool\" cannot be used; accepted: an absolute path");
   refuse (POOL "[daemon]\nparallel = 0\n",
