@@ -3,7 +3,7 @@
 #include "capture-draft.h"
 #include "capture-files.h"
 #include "capture-fleece.h"
-#include "pull.h"
+#include "capture-pull.h"
 
 #include <string.h>
 
@@ -13,10 +13,7 @@ typedef struct {
   QmpClient *client;
   GError *seal_error, *check_error; /* those threads' */
   bool left;                        /* sealed, but something may be left in QEMU */
-  /* the disk that is read, or has been, and is still being stored */
-  PlanDisk *disk; /* NULL: none */
-  Pull *pull;
-  StorageReader *parent;
+  CapturePull pull;
 } Capture;
 
 /* What the new overlays will take, as far as the bitmaps tell. A full read against a parent stores only
@@ -42,79 +39,6 @@ check_scratch (void *opaque, GError **error)
   return true;
 }
 
-static void
-drop_pull (Capture *capture)
-{
-  g_clear_pointer (&capture->pull, pull_free);
-  g_clear_pointer (&capture->parent, storage_image_release);
-}
-
-/* Waits until what has been read of the last disk is stored. */
-static bool
-finish_pull (Capture *capture, GError **error)
-{
-  PullResult result;
-  bool ok;
-
-  if (!capture->pull)
-    return true;
-  ok = pull_finish (g_steal_pointer (&capture->pull), &result, error);
-  drop_pull (capture);
-  if (!ok) {
-    g_prefix_error (error, "disk %s: ", capture->disk->disk->target);
-    return false;
-  }
-  capture->disk->result->read_bytes = result.read_bytes;
-  capture->disk->result->changed_bytes = result.changed_bytes;
-  capture->disk->result->stored_bytes = result.stored_bytes;
-  return true;
-}
-
-static bool
-pull_one (Capture *capture, PlanDisk *disk, GError **error)
-{
-  const CapturePlan *plan = capture->plan;
-  const CaptureRequest *request = plan->request;
-  PullRequest pull = {
-    .socket = disk->socket,
-    .export = disk->disk->target,
-    .bitmap = disk->full_reason ? NULL : plan->old_bitmap,
-    .size = disk->size,
-    .writer = disk->writer,
-    .stall_us = request->config->capture_timeout_us,
-    .guard = check_scratch,
-    .opaque = capture->plan,
-    .cancellable = request->cancellable,
-  };
-
-  if (disk->full_reason && disk->parent) {
-    pull.parent
-        = pool_image_open (request->pool, request->domain->uuid, disk->parent, disk->disk->target, error);
-    if (!pull.parent)
-      return false;
-    capture->parent = pull.parent;
-  }
-  disk->socket = -1; /* the pull has it now */
-  capture->disk = disk;
-  capture->pull = pull_read (&pull, error);
-  if (capture->pull)
-    return true;
-  g_prefix_error (error, "disk %s: ", disk->disk->target);
-  return false;
-}
-
-/* One after the other; the last one's bytes may still be on their way into the pool at the end. */
-static bool
-pull_all (Capture *capture, GError **error)
-{
-  for (guint i = 0; i < capture->plan->disks->len; i++)
-    if (!finish_pull (capture, error)
-        || !pull_one (capture, g_ptr_array_index (capture->plan->disks, i), error))
-      return false;
-  capture->plan->pulled = true;
-  return true;
-}
-
 static gpointer
 check_thread (gpointer data)
 {
@@ -128,7 +52,7 @@ static bool
 pull_checked (Capture *capture, GError **error)
 {
   GThread *check = g_thread_new ("check", check_thread, capture);
-  bool pulled = pull_all (capture, error);
+  bool pulled = capture_pull_all (&capture->pull, error);
 
   if (GPOINTER_TO_INT (g_thread_join (check)))
     return pulled;
@@ -143,7 +67,7 @@ seal_thread (gpointer data)
 {
   Capture *capture = data;
 
-  if (finish_pull (capture, &capture->seal_error))
+  if (capture_pull_finish (&capture->pull, &capture->seal_error))
     return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
   capture_draft_abort (&capture->draft);
   return GINT_TO_POINTER (false);
@@ -182,7 +106,7 @@ undo (Capture *capture, GError **error)
   g_autoptr (GError) tidy = NULL;
   bool ended = capture_fleece_end (capture->plan, capture->client, &tidy);
 
-  drop_pull (capture);
+  capture_pull_drop (&capture->pull);
   if (!capture_fleece_settle (capture->plan, capture->client, false, ended ? &tidy : NULL) || !ended) {
     g_autofree char *first = error && *error ? g_strdup ((*error)->message) : NULL;
 
@@ -251,6 +175,8 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
   if (!drop_spares (client, request, error))
     return NULL;
   capture.plan = plan;
+  capture.pull
+      = (CapturePull){ .plan = plan, .bitmap = plan->old_bitmap, .guard = check_scratch, .opaque = plan };
   bool sealed = run (&capture, error);
   *left = capture.left;
   return capture_draft_close (&capture.draft, sealed);
