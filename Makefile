@@ -121,7 +121,7 @@ endef
 $(foreach p,$(STORAGE),$(eval $(call storage_plugin,$(p))))
 
 define detector_plugin
-$(BUILD)/plugins/detector-$(1).so: $(call objects,plugins/detector/$(1)) $(BUILD)/obj/plugins/detector/say.o plugins/plugin.map
+$(BUILD)/plugins/detector-$(1).so: $(call objects,plugins/detector/$(1)) $(call objects,plugins/detector) plugins/plugin.map
 	@mkdir -p $$(@D)
 	$(say) LD $$@
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^)

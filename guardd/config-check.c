@@ -79,6 +79,21 @@ pool_complete (const ConfigParser *parser, const SectionSeen *seen, GError **err
   return true;
 }
 
+/* What the plugin refuses later is to be found in the file as well. */
+static bool
+detector_complete (const ConfigParser *parser, const SectionSeen *seen, GError **error)
+{
+  ConfigDetector *detector = seen->target;
+  detector->place = g_strdup_printf ("%s:%u: [detector %s]", parser->file, seen->line, seen->name);
+  for (guint i = 0; i < detector->params->len; i++) {
+    const char *key = g_array_index (detector->params, struct guardd_param, i).key;
+    g_ptr_array_add (detector->places,
+                     g_strdup_printf ("%s:%u: [detector %s] %s", parser->file,
+                                      config_section_seen_line (seen, key), seen->name, key));
+  }
+  return true;
+}
+
 bool
 config_parser_complete (ConfigParser *parser, GError **error)
 {
@@ -86,6 +101,7 @@ config_parser_complete (ConfigParser *parser, GError **error)
     [CONFIG_POOL] = pool_complete,
     [CONFIG_POLICY] = policy_complete,
     [CONFIG_PROTECT] = protect_complete,
+    [CONFIG_DETECTOR] = detector_complete,
   };
   for (guint i = 0; i < parser->sections->len; i++) {
     const SectionSeen *seen = parser->sections->pdata[i];

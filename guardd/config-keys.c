@@ -109,6 +109,16 @@ key_set_choice (const ConfigKey *key, void *section, const char *value, GError *
   return key_refuse (key, value, error);
 }
 
+static bool
+key_set_switch (const ConfigKey *key, void *section, const char *value, GError **error)
+{
+  bool on = strcmp (value, "yes") == 0;
+  if (!on && strcmp (value, "no") != 0)
+    return key_refuse (key, value, error);
+  MEMBER (bool, key, section) = on;
+  return true;
+}
+
 /* What a plugin is to make of: handed on as it stands. */
 static bool
 key_set_param (const ConfigKey *key, void *section, const char *value, GError **error)
@@ -194,10 +204,20 @@ static const ConfigKey alert_keys[] = {
   { NULL },
 };
 
+static const ConfigKey detector_keys[] = {
+  { "enabled", key_set_switch, offsetof (ConfigDetector, enabled), "yes", "yes, no" },
+  { NULL },
+};
+/* Which there are, the plugin knows. */
+static const ConfigKey detector_rest = { "", key_set_param, offsetof (ConfigDetector, params) };
+
 const ConfigSection config_sections[CONFIG_N_KINDS] = {
-  [CONFIG_DAEMON] = { "daemon", NULL, daemon_keys },   [CONFIG_POOL] = { "pool", "NAME", pool_keys },
-  [CONFIG_POLICY] = { "policy", "NAME", policy_keys }, [CONFIG_PROTECT] = { "protect", "GLOB", protect_keys },
+  [CONFIG_DAEMON] = { "daemon", NULL, daemon_keys },
+  [CONFIG_POOL] = { "pool", "NAME", pool_keys },
+  [CONFIG_POLICY] = { "policy", "NAME", policy_keys },
+  [CONFIG_PROTECT] = { "protect", "GLOB", protect_keys },
   [CONFIG_ALERT] = { "alert", "NAME", alert_keys },
+  [CONFIG_DETECTOR] = { "detector", "NAME", detector_keys, &detector_rest },
 };
 
 const ConfigKey *

@@ -27,6 +27,7 @@ typedef enum {
   CONFIG_POLICY,
   CONFIG_PROTECT,
   CONFIG_ALERT,
+  CONFIG_DETECTOR,
   CONFIG_N_KINDS
 } ConfigKind;
 
@@ -34,6 +35,7 @@ typedef struct {
   const char *kind;      /* "policy" */
   const char *name_help; /* "NAME"; NULL: "[daemon]" has no name */
   const ConfigKey *keys; /* ended by a NULL name */
+  const ConfigKey *rest; /* any other key; NULL: unknown ones are errors */
 } ConfigSection;
 
 extern const ConfigSection config_sections[CONFIG_N_KINDS];

@@ -69,6 +69,11 @@ section_target_new (Config *config, ConfigKind kind, const char *name)
     g_ptr_array_add (config->alerts, alert);
     return alert;
   }
+  case CONFIG_DETECTOR: {
+    ConfigDetector *detector = config_detector_new (name);
+    g_ptr_array_add (config->detectors, detector);
+    return detector;
+  }
   case CONFIG_DAEMON:
   case CONFIG_N_KINDS:
     break;
@@ -125,7 +130,7 @@ parser_read_section (ConfigParser *parser, const ConfigScan *scan, GError **erro
   if (kind == CONFIG_N_KINDS)
     return config_parser_fail (parser, line, NULL, NULL, error,
                                "[%s]: unknown section; accepted: [daemon], [pool NAME], [policy NAME], "
-                               "[protect GLOB], [alert NAME]",
+                               "[protect GLOB], [alert NAME], [detector NAME]",
                                kind_name);
   if (!parser_check_name (parser, kind, name, line, error))
     return false;
@@ -153,6 +158,12 @@ parser_read_key (ConfigParser *parser, const ConfigScan *scan, GError **error)
   const ConfigKey *key = config_section_find (section, name);
   g_autofree char *accepted = config_section_accepted (section);
   g_autoptr (GError) why = NULL;
+  ConfigKey rest = { 0 };
+  if (key == NULL && section->rest) {
+    rest = *section->rest;
+    rest.name = name;
+    key = &rest;
+  }
   if (key == NULL)
     return config_parser_fail (parser, line, seen, name, error, "unknown key; accepted: %s", accepted);
   if (g_hash_table_contains (seen->key_lines, name))

@@ -27,6 +27,7 @@ typedef struct {
 /* --- config.c --- */
 Config *config_new (void);
 ConfigAlert *config_alert_new (const char *name);
+ConfigDetector *config_detector_new (const char *name);
 void config_pool_free (void *pool);
 void config_policy_free (void *policy);
 void config_protect_free (void *protect);

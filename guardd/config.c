@@ -45,13 +45,20 @@ param_clear (gpointer pointer)
   g_free ((char *)param->value);
 }
 
+static GArray *
+params_new (void)
+{
+  GArray *params = g_array_new (FALSE, FALSE, sizeof (struct guardd_param));
+  g_array_set_clear_func (params, param_clear);
+  return params;
+}
+
 ConfigAlert *
 config_alert_new (const char *name)
 {
   ConfigAlert *alert = g_new0 (ConfigAlert, 1);
   alert->name = g_strdup (name);
-  alert->params = g_array_new (FALSE, FALSE, sizeof (struct guardd_param));
-  g_array_set_clear_func (alert->params, param_clear);
+  alert->params = params_new ();
   return alert;
 }
 
@@ -63,6 +70,27 @@ config_alert_free (void *pointer)
   g_free (alert->type);
   g_array_unref (alert->params);
   g_free (alert);
+}
+
+ConfigDetector *
+config_detector_new (const char *name)
+{
+  ConfigDetector *detector = g_new0 (ConfigDetector, 1);
+  detector->name = g_strdup (name);
+  detector->params = params_new ();
+  detector->places = g_ptr_array_new_with_free_func (g_free);
+  return detector;
+}
+
+static void
+config_detector_free (void *pointer)
+{
+  ConfigDetector *detector = pointer;
+  g_free (detector->name);
+  g_free (detector->place);
+  g_array_unref (detector->params);
+  g_ptr_array_unref (detector->places);
+  g_free (detector);
 }
 
 void
@@ -82,6 +110,7 @@ config_free (Config *config)
   g_ptr_array_unref (config->policies);
   g_ptr_array_unref (config->protects);
   g_ptr_array_unref (config->alerts);
+  g_ptr_array_unref (config->detectors);
   g_free (config);
 }
 
@@ -93,6 +122,7 @@ config_new (void)
   config->policies = g_ptr_array_new_with_free_func (config_policy_free);
   config->protects = g_ptr_array_new_with_free_func (config_protect_free);
   config->alerts = g_ptr_array_new_with_free_func (config_alert_free);
+  config->detectors = g_ptr_array_new_with_free_func (config_detector_free);
   return config;
 }
 

@@ -51,6 +51,14 @@ typedef struct {
   GArray *params; /* struct guardd_param: the other keys */
 } ConfigAlert;
 
+typedef struct {
+  char *name;        /* of the plugin: "loss" */
+  bool enabled;      /* default yes */
+  GArray *params;    /* struct guardd_param: the other keys */
+  GPtrArray *places; /* char *: of each of them, "FILE:LINE: [detector loss] warn_percent" */
+  char *place;       /* of the section */
+} ConfigDetector;
+
 typedef enum { ACCELERATOR_AUTO, ACCELERATOR_KVM, ACCELERATOR_TCG } Accelerator;
 
 typedef struct {
@@ -72,6 +80,7 @@ typedef struct {
   GPtrArray *pools;           /* ConfigPool */
   GPtrArray *policies;        /* ConfigPolicy */
   GPtrArray *alerts;          /* ConfigAlert */
+  GPtrArray *detectors;       /* ConfigDetector: only those that the file names */
   GPtrArray *protects;        /* ConfigProtect, in the file's order: the first match decides */
 } Config;
 

@@ -91,7 +91,9 @@ daemon_start (Daemon *daemon, GError **error)
     guest->session = session_new (daemon->roster, guest->uuid);
   }
   daemon_load_guests (daemon);
-  daemon->detectors = detectors_open (config->plugin_dir);
+  daemon->detectors = detectors_open (config->plugin_dir, config->detectors, error);
+  if (daemon->detectors == NULL)
+    return false;
   daemon->alerts = alerts_open (config, error);
   if (daemon->alerts == NULL)
     return false;

@@ -4,6 +4,8 @@
 
 #include "plugin-load.h"
 
+#include <string.h>
+
 #define TEXT_MAX 500
 #define FINDINGS_PER_DISK 64
 
@@ -34,38 +36,106 @@ call_error (void *opaque, int errno_value, const char *message)
   *text = g_utf8_make_valid (message, -1);
 }
 
+/* With the first n parameters; *why: the plugin's words. */
 static bool
-detector_open (Detector *detector, const char *plugin_dir, const char *name, GError **error)
+try_open (const struct guardd_detector_ops *ops, const ConfigDetector *settings, guint n, void **instance,
+          char **why)
 {
-  if (!plugin_load (&detector->plugin, plugin_dir, GUARDD_PLUGIN_DETECTOR, name,
-                    sizeof (struct guardd_detector_ops), error))
-    return false;
-  const struct guardd_detector_ops *ops = detector->plugin.plugin->ops;
+  struct guardd_call call = { sizeof call, why, call_error, NULL };
+  const struct guardd_param *params
+      = settings ? (const struct guardd_param *)(void *)settings->params->data : NULL;
+  g_clear_pointer (why, g_free);
+  return ops->open (&call, params, n, instance) == 0;
+}
+
+/* The place of what a plugin refuses: the first parameter that it does not take after those before it. */
+static const char *
+find_refused (const struct guardd_detector_ops *ops, const ConfigDetector *settings, char **why)
+{
+  for (guint n = 0; n <= settings->params->len; n++) {
+    void *instance = NULL;
+    if (!try_open (ops, settings, n, &instance, why))
+      return n ? settings->places->pdata[n - 1] : settings->place;
+    ops->close (instance);
+  }
+  return settings->place;
+}
+
+static bool
+detector_open (Detector *detector, const char *plugin_dir, const char *name, const ConfigDetector *settings,
+               GError **error)
+{
   g_autofree char *why = NULL;
-  struct guardd_call call = { sizeof call, &why, call_error, NULL };
-  if (ops->open (&call, NULL, 0, &detector->instance) == 0) {
+  if (!plugin_load (&detector->plugin, plugin_dir, GUARDD_PLUGIN_DETECTOR, name,
+                    sizeof (struct guardd_detector_ops), error)) {
+    if (settings)
+      g_prefix_error (error, "%s: ", settings->place);
+    return false;
+  }
+  const struct guardd_detector_ops *ops = detector->plugin.plugin->ops;
+  if (try_open (ops, settings, settings ? settings->params->len : 0, &detector->instance, &why)) {
     detector->ops = ops;
     return true;
   }
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "detector %s: %s", name, why ? why : "gave no reason");
+  const char *place = settings ? find_refused (ops, settings, &why) : NULL;
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "%s%s: %s", place ? place : "detector ",
+               place ? "" : name, why ? why : "the plugin gave no reason");
   plugin_unload (&detector->plugin);
   return false;
 }
 
-Detectors *
-detectors_open (const char *plugin_dir)
+static const ConfigDetector *
+find_settings (const GPtrArray *settings, const char *name)
 {
-  Detectors *detectors = g_new0 (Detectors, 1);
+  for (guint i = 0; settings && i < settings->len; i++) {
+    const ConfigDetector *one = settings->pdata[i];
+    if (strcmp (one->name, name) == 0)
+      return one;
+  }
+  return NULL;
+}
+
+/* A section of a detector that is not there: a mistyped name must not leave defaults in force. */
+static bool
+check_names (const GPtrArray *settings, const char *plugin_dir, char **names, GError **error)
+{
+  for (guint i = 0; settings && i < settings->len; i++) {
+    const ConfigDetector *one = settings->pdata[i];
+    if (g_strv_contains ((const char *const *)names, one->name))
+      continue;
+    g_autofree char *accepted = g_strjoinv (", ", names);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
+                 "%s: there is no detector plugin \"%s\" in %s; accepted: %s", one->place, one->name,
+                 plugin_dir, *accepted ? accepted : "(there is none)");
+    return false;
+  }
+  return true;
+}
+
+Detectors *
+detectors_open (const char *plugin_dir, const GPtrArray *settings, GError **error)
+{
   g_auto (GStrv) names = plugin_names (plugin_dir, GUARDD_PLUGIN_DETECTOR);
+  if (!check_names (settings, plugin_dir, names, error))
+    return NULL;
+  Detectors *detectors = g_new0 (Detectors, 1);
   detectors->all = g_array_new (false, true, sizeof (Detector));
   g_array_set_clear_func (detectors->all, detector_clear);
   for (guint i = 0; names[i]; i++) {
     Detector detector = { 0 };
-    g_autoptr (GError) error = NULL;
-    if (detector_open (&detector, plugin_dir, names[i], &error))
+    const ConfigDetector *one = find_settings (settings, names[i]);
+    g_autoptr (GError) failure = NULL;
+    if (one && !one->enabled) {
+      g_message ("detector %s is switched off by guardd.conf", names[i]);
+    } else if (detector_open (&detector, plugin_dir, names[i], one, &failure)) {
       g_array_append_val (detectors->all, detector);
-    else
-      g_warning ("%s; going on without it", error->message);
+    } else if (one) {
+      g_propagate_error (error, g_steal_pointer (&failure));
+      detectors_close (detectors);
+      return NULL;
+    } else {
+      g_warning ("%s; going on without it", failure->message);
+    }
   }
   return detectors;
 }

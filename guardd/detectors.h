@@ -5,12 +5,15 @@
  */
 #pragma once
 
+#include "config.h"
 #include "verdict.h"
 
 typedef struct Detectors Detectors;
 
-/* Loads every detector-*.so; one that cannot be used is left out with a warning. */
-Detectors *detectors_open (const char *plugin_dir);
+/* Loads every detector-*.so with the parameters of its section of guardd.conf (settings: ConfigDetector). One
+ * without a section that cannot be used is left out with a warning; what a section says and the plugin does
+ * not accept is an error that names file and line. */
+Detectors *detectors_open (const char *plugin_dir, const GPtrArray *settings, GError **error);
 void detectors_close (Detectors *detectors); /* NULL is fine */
 guint detectors_count (const Detectors *detectors);
 /* Adds what they find to `findings`.  One that fails is a finding ("blind"). */

@@ -43,6 +43,12 @@ check_config (const char *path)
     fprintf (stderr, "guardd: %s\n", error->message);
     return 1;
   }
+  Detectors *detectors = detectors_open (config->plugin_dir, config->detectors, &error);
+  if (detectors == NULL) {
+    fprintf (stderr, "guardd: %s\n", error->message);
+    return 1;
+  }
+  detectors_close (detectors);
   printf ("%s: fine\n", path);
   return 0;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "say.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,19 +59,4 @@ say (const struct say *to, struct guardd_finding finding, const char *format, ..
   finding.size_of = sizeof finding;
   finding.text = text;
   to->report (to->opaque, &finding);
-}
-
-int
-say_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params, void **instance)
-{
-  *instance = NULL;
-  if (n_params == 0)
-    return 0;
-  call->error (call->opaque, EINVAL, "it has no parameters");
-  return -1;
-}
-
-void
-say_close (void *instance)
-{
 }

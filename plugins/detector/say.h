@@ -9,6 +9,7 @@ struct say {
   const struct guardd_judge_input *input;
   void (*report) (void *opaque, const struct guardd_finding *finding);
   void *opaque;
+  const void *instance; /* the detector's thresholds */
 };
 
 /* "ext filesystem vda/p1" */
@@ -24,8 +25,3 @@ const struct guardd_structure *say_find (const struct guardd_observation *seen, 
 /* finding's text is made from format; its size_of is set. */
 void say (const struct say *say, struct guardd_finding finding, const char *format, ...)
     __attribute__ ((format (printf, 3, 4)));
-
-/* open and close of a detector that has no parameters and keeps nothing. */
-int say_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
-              void **instance);
-void say_close (void *instance);

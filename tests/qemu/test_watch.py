@@ -5,10 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from receiver import Receiver
-from suite import Disk, equal, main, until
+from suite import Disk, equal, main, timeout, until
 
 MIB = 1 << 20
 SECRET = b"a key that nobody guesses"
@@ -103,8 +104,14 @@ def test_a_wipe_reaches_a_webhook_with_its_signature_and_the_way_back(bed):
     assert "ALERT" in bed.daemon.log.read_text()
 
 
+AWAY = float(os.environ.get("GUARDD_RECEIVER_AWAY", "0"))  # seconds; 0: no longer than a restart of guardd takes
+
+
+@timeout(120 + 2 * int(AWAY))  # the last waiting time of a delivery may be as long again
 def test_alerts_wait_for_their_receiver_over_a_restart_and_arrive_once_in_order(bed):
+    away = AWAY
     guest, receiver = alarmed(bed)
+    down = time.monotonic()
     wipe(guest)
     bad = bed.sh("snapshot-create", "web01")["number"]
     judged(bed, bad)
@@ -112,12 +119,20 @@ def test_alerts_wait_for_their_receiver_over_a_restart_and_arrive_once_in_order(
         bed.sh("alert-test")
     sent = [alert["id"] for alert in bed.sh("alert-list")["alerts"]][::-1]
     equal(len(sent), 6)
+    if away:  # half of it before the restart, half after
+        until(lambda: time.monotonic() - down > away / 2, away, "half of the time to pass")
     bed.daemon.restart()
+    if away:
+        until(lambda: time.monotonic() - down > away, away, "the rest of it to pass")
+        equal(bed.sh("alert-info", sent[0])["undelivered"], 1)
     receiver.start()
-    until(lambda: len(receiver.alerts) >= 6, 60, "all alerts")
+    back = time.monotonic()
+    until(lambda: len(receiver.alerts) >= 6, 60 + away, "all alerts")
+    print(f"# away for {back - down:.0f} s; all had arrived {time.monotonic() - back:.0f} s after that")
     bed.sh("alert-test")
     until(lambda: len(receiver.alerts) >= 7, 60, "the last alert")
     equal([body["id"] for body in receiver.bodies][:6], sent)
+    equal(len({body["id"] for body in receiver.bodies}), 7)
     equal(receiver.refused, [])
 
 

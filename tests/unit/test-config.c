@@ -101,7 +101,7 @@ test_errors_name_line_and_accepted (void)
           "guardd.conf:7: [policy hourly] intervall: unknown key; accepted: interval, keep, pool, engine, "
           "inspect, inspect_every, on_critical");
   refuse (POOL "[polici x]\n", "guardd.conf:3: [polici]: unknown section; accepted: [daemon], [pool NAME], "
-                               "[policy NAME], [protect GLOB], [alert NAME]");
+                               "[policy NAME], [protect GLOB], [alert NAME], [detector NAME]");
   refuse (POOL "[policy p]\ninterval = 60\n",
           "guardd.conf:4: [policy p] interval: \"60\" cannot be used; accepted: a duration from 1s to 365d, "
           "such as 60s or 15min");

@@ -45,7 +45,7 @@ set_up (Fixture *fixture, gconstpointer data)
   const char *plugins = g_getenv ("GUARDD_PLUGIN_DIR") ? g_getenv ("GUARDD_PLUGIN_DIR") : "build/plugins";
   fixture->folder = g_dir_make_tmp ("guardd-watch-XXXXXX", NULL);
   fixture->watch = watch_new (fixture->folder, "0b2a9cb0-2c5c-4d0e-9c1e-2d4f0a0f0001");
-  fixture->detectors = detectors_open (plugins);
+  fixture->detectors = detectors_open (plugins, NULL, NULL);
   g_assert_cmpuint (detectors_count (fixture->detectors), >=, 3);
 }
 

@@ -19,6 +19,9 @@ CHECK = BUILD / "guardd-plugin-check"
 SANITIZED = "asan" in BUILD.name  # what is not sanitized cannot load what is, and the other way round
 
 
+DETECTORS = ("change", "loss", "structure")
+
+
 def checked(plugin, *params, tool=CHECK):
     """(kept, what it printed)"""
     done = subprocess.run([str(tool), str(plugin), *params], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200)
@@ -40,8 +43,29 @@ def test_storage_qcow2(_):
 
 
 def test_detectors(_):
-    for name in ("change", "loss", "structure"):
+    for name in DETECTORS:
         check(f"detector-{name}")
+
+
+def test_every_threshold_is_in_the_manual_with_its_default(_):
+    page = (ROOT / "docs/man/guardd.conf.5").read_text()
+    for name in DETECTORS:
+        _, text = checked(BUILD / "plugins" / f"detector-{name}.so")
+        known = re.search(r'has no parameter "no-plugin-has-this"; accepted: ([a-z_, ]+)', text).group(1).split(", ")
+        source = (ROOT / f"plugins/detector/{name}/plugin.c").read_text()
+        section = page.split(f".SS [detector {name}]", 1)[1].split(".S", 1)[0]
+        equal(sorted(re.findall(r"LIMIT \((\w+)\)", source)), sorted(known))
+        for key in known:
+            assert re.search(rf'{key} "? ?"? ?\(', section), f"{name}: {key}"
+
+
+def test_the_check_of_a_configuration_names_the_line_of_a_threshold_that_is_refused(_):
+    with tempfile.TemporaryDirectory(prefix="guardd-config-") as name:
+        path = pathlib.Path(name, "guardd.conf")
+        path.write_text(f"[daemon]\nplugin_dir = {BUILD}/plugins\n[pool main]\npath = /nowhere\n[detector loss]\nday_percent = 400\n")
+        done = subprocess.run([BUILD / "guardd", "-t", "-c", path], stderr=subprocess.PIPE, text=True, timeout=30)
+        equal(done.returncode, 1)
+        assert f"{path}:6: [detector loss] day_percent: \"400\" cannot be used" in done.stderr, done.stderr
 
 
 def test_alert_exec(_):

@@ -3,15 +3,27 @@
  * The change detector: what changed blocks turned into.  Discarding or zeroing what a filesystem says is in
  * use, and encrypting in place.  ../README.md has the rules, their thresholds and where those come from.
  */
+#include "../limit.h"
 #include "../say.h"
 
+#include <stdlib.h>
+
 #define MIB (1024u * 1024)
-#define ZERO_FLOOR (16u * MIB)      /* zeroed in place, in use before and after */
-#define ENCRYPTED_FLOOR (64u * MIB) /* RanSAP: benign loads stay under 10 % of what they write */
-#define ENCRYPTED_WARN 25u
-#define ENCRYPTED_CRITICAL 45u
-#define PARTLY_FLOOR (4u * MIB) /* 1,000 blocks of 4 KiB */
-#define PARTLY_WARN 25u
+
+struct thresholds {
+  uint64_t zeroed_bytes,
+      zeroed_percent; /* zeroed in place, in use before and after; percent of what is in use */
+  uint64_t encrypted_bytes, encrypted_percent;   /* critical */
+  uint64_t suspicious_bytes, suspicious_percent; /* warn */
+};
+
+#define LIMIT(member) #member, offsetof(struct thresholds, member)
+static const struct limit limits[] = {
+  { LIMIT (zeroed_bytes), 16u * MIB, LIMIT_BYTES },    { LIMIT (zeroed_percent), 1, LIMIT_PERCENT },
+  { LIMIT (encrypted_bytes), 64u * MIB, LIMIT_BYTES }, { LIMIT (encrypted_percent), 45, LIMIT_PERCENT },
+  { LIMIT (suspicious_bytes), 4u * MIB, LIMIT_BYTES }, /* 1,000 blocks of 4 KiB */
+  { LIMIT (suspicious_percent), 25, LIMIT_PERCENT },   { NULL },
+};
 
 static uint64_t
 allocated (const struct guardd_observation *seen)
@@ -25,7 +37,7 @@ allocated (const struct guardd_observation *seen)
 }
 
 static void
-judge_zeroed (const struct say *to)
+judge_zeroed (const struct thresholds *limit, const struct say *to)
 {
   const struct guardd_observation *now = to->input->now;
   uint64_t kept = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT];
@@ -40,10 +52,10 @@ judge_zeroed (const struct say *to)
          "disk %s: %llu KiB of a filesystem's own tables were zeroed or discarded; it never does that",
          to->input->disk, (unsigned long long)(metadata / 1024));
   }
-  if (kept >= ZERO_FLOOR && kept >= of / 100) {
+  if (kept >= limit->zeroed_bytes && kept >= of / 100 * limit->zeroed_percent) {
     finding.rule = "in-use-zeroed";
     finding.seen = (double)kept;
-    finding.expected = (double)of / 100;
+    finding.expected = (double)of * (double)limit->zeroed_percent / 100;
     say (to, finding,
          "disk %s: %llu MiB that were in use, and still are by the filesystem's own map, were zeroed or "
          "discarded "
@@ -53,7 +65,7 @@ judge_zeroed (const struct say *to)
 }
 
 static void
-judge_encrypted (const struct say *to)
+judge_encrypted (const struct thresholds *limit, const struct say *to)
 {
   const struct guardd_observation *now = to->input->now;
   uint64_t kept = 0, high = now->changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT];
@@ -61,8 +73,8 @@ judge_encrypted (const struct say *to)
   for (unsigned i = 0; i < GUARDD_CHANGE_CLASSES; i++)
     kept += now->changed[i][GUARDD_PLACE_KEPT];
   struct guardd_finding finding = { .structure = "", .unit = "percent of what was overwritten in place" };
-  if (high >= PARTLY_FLOOR && high >= kept / 100 * ENCRYPTED_WARN) {
-    bool critical = high >= ENCRYPTED_FLOOR && high >= kept / 100 * ENCRYPTED_CRITICAL;
+  if (high >= limit->suspicious_bytes && high >= kept / 100 * limit->suspicious_percent) {
+    bool critical = high >= limit->encrypted_bytes && high >= kept / 100 * limit->encrypted_percent;
     finding.rule = "encryption";
     finding.level = critical ? GUARDD_LEVEL_CRITICAL : GUARDD_LEVEL_WARN;
     finding.seen = 100.0 * (double)high / (double)kept;
@@ -72,7 +84,7 @@ judge_encrypted (const struct say *to)
          "of what "
          "was overwritten; not compression: that writes new files into free space)",
          to->input->disk, (unsigned long long)(high / MIB), finding.seen);
-  } else if (mid + high >= PARTLY_FLOOR && mid >= kept / 100 * PARTLY_WARN) {
+  } else if (mid + high >= limit->suspicious_bytes && mid >= kept / 100 * limit->suspicious_percent) {
     finding.rule = "partial-encryption";
     finding.level = GUARDD_LEVEL_WARN;
     finding.seen = 100.0 * (double)mid / (double)kept;
@@ -89,16 +101,23 @@ static int
 judge (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
        void (*report) (void *opaque, const struct guardd_finding *finding), void *opaque)
 {
-  struct say to = { input, report, opaque };
-  judge_zeroed (&to);
-  judge_encrypted (&to);
+  struct say to = { input, report, opaque, instance };
+  judge_zeroed (instance, &to);
+  judge_encrypted (instance, &to);
   return 0;
+}
+
+static int
+instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
+               void **instance)
+{
+  return limits_open (call, "change", limits, sizeof (struct thresholds), params, n_params, instance);
 }
 
 static const struct guardd_detector_ops ops = {
   .size = sizeof ops,
-  .open = say_open,
-  .close = say_close,
+  .open = instance_open,
+  .close = free,
   .judge = judge,
 };
 

@@ -4,47 +4,45 @@
  * the snapshot before and against the most it had within an hour, a day and a week (slow deletion). README.md
  * has the rules, their thresholds and where those come from.
  */
+#include "../limit.h"
 #include "../say.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct thresholds {
-  unsigned
-      critical_percent; /* of inodes, against before, an hour, a day: Veeam's guest index scan has 50 % */
-  unsigned warn_percent;
-  unsigned day_percent, week_percent; /* slow: total within a day, a week */
-  unsigned bytes_warn_percent,
+  uint64_t critical_percent,
+      critical_inodes; /* against before and an hour; Veeam's guest index scan: 50 %, 100 */
+  uint64_t warn_percent, warn_inodes;
+  uint64_t day_percent, week_percent, slow_inodes; /* slow: total within a day, a week */
+  uint64_t bytes_warn_percent,
       bytes_critical_percent; /* with hardly an inode less: emptied, or a few big ones */
+  uint64_t emptied_bytes;
+  uint64_t
+      emptied_alone_bytes; /* where no files can be counted, bytes are all that tells of their deletion */
 };
 
-static const struct thresholds defaults = { 50, 20, 20, 35, 30, 70 };
-
-#define CRITICAL_INODES 100u /* fewer deleted files are nobody's catastrophe (Veeam: 100) */
-#define WARN_INODES 200u
-#define SLOW_INODES 400u
-#define BYTES_FLOOR (16u << 20)
-/* Of a filesystem that counts no files where we can see it, bytes are all that tells of their deletion. */
-#define BYTES_FLOOR_ALONE (8u << 20)
-
-static const struct {
-  const char *key;
-  size_t offset;
-} parameters[] = {
-  { "critical_percent", offsetof (struct thresholds, critical_percent) },
-  { "warn_percent", offsetof (struct thresholds, warn_percent) },
-  { "day_percent", offsetof (struct thresholds, day_percent) },
-  { "week_percent", offsetof (struct thresholds, week_percent) },
-  { "bytes_warn_percent", offsetof (struct thresholds, bytes_warn_percent) },
-  { "bytes_critical_percent", offsetof (struct thresholds, bytes_critical_percent) },
+#define LIMIT(member) #member, offsetof(struct thresholds, member)
+static const struct limit limits[] = {
+  { LIMIT (critical_percent), 50, LIMIT_PERCENT },
+  { LIMIT (critical_inodes), 100, LIMIT_FILES },
+  { LIMIT (warn_percent), 20, LIMIT_PERCENT },
+  { LIMIT (warn_inodes), 200, LIMIT_FILES },
+  { LIMIT (day_percent), 20, LIMIT_PERCENT },
+  { LIMIT (week_percent), 35, LIMIT_PERCENT },
+  { LIMIT (slow_inodes), 400, LIMIT_FILES },
+  { LIMIT (bytes_warn_percent), 30, LIMIT_PERCENT },
+  { LIMIT (bytes_critical_percent), 70, LIMIT_PERCENT },
+  { LIMIT (emptied_bytes), 16u << 20, LIMIT_BYTES },
+  { LIMIT (emptied_alone_bytes), 8u << 20, LIMIT_BYTES },
+  { NULL },
 };
 
 static bool
-fell (uint64_t from, uint64_t to, unsigned percent, uint64_t floor)
+fell (uint64_t from, uint64_t to, uint64_t percent, uint64_t floor)
 {
   return from != UINT64_MAX && to != UINT64_MAX && to < from && from - to >= floor
-         && (double)(from - to) >= (double)from * percent / 100;
+         && (double)(from - to) >= (double)from * (double)percent / 100;
 }
 
 struct fall {
@@ -73,12 +71,12 @@ say_inodes (const struct say *to, const struct guardd_structure *now, const stru
 
 /* Returns whether something was found. */
 static bool
-judge_inodes (const struct thresholds *limits, const struct say *to, const struct guardd_structure *now,
+judge_inodes (const struct thresholds *limit, const struct say *to, const struct guardd_structure *now,
               const struct fall *from)
 {
-  if (fell (from->inodes, now->used_inodes, limits->critical_percent, CRITICAL_INODES))
+  if (fell (from->inodes, now->used_inodes, limit->critical_percent, limit->critical_inodes))
     say_inodes (to, now, from, GUARDD_LEVEL_CRITICAL, "mass-deletion");
-  else if (fell (from->inodes, now->used_inodes, limits->warn_percent, WARN_INODES))
+  else if (fell (from->inodes, now->used_inodes, limit->warn_percent, limit->warn_inodes))
     say_inodes (to, now, from, GUARDD_LEVEL_WARN, "deletion");
   else
     return false;
@@ -87,13 +85,13 @@ judge_inodes (const struct thresholds *limits, const struct say *to, const struc
 
 /* Files emptied, or a few that hold most of the bytes deleted: the inodes stay. */
 static bool
-judge_bytes (const struct thresholds *limits, const struct say *to, const struct guardd_structure *now,
+judge_bytes (const struct thresholds *limit, const struct say *to, const struct guardd_structure *now,
              const struct fall *from)
 {
   bool inodes_known = now->used_inodes != UINT64_MAX && from->inodes != UINT64_MAX && from->inodes != 0;
-  uint64_t floor = inodes_known ? BYTES_FLOOR : BYTES_FLOOR_ALONE;
-  unsigned most = inodes_known ? limits->bytes_critical_percent : limits->critical_percent;
-  if (!fell (from->bytes, now->used_bytes, limits->bytes_warn_percent, floor)
+  uint64_t floor = inodes_known ? limit->emptied_bytes : limit->emptied_alone_bytes;
+  uint64_t most = inodes_known ? limit->bytes_critical_percent : limit->critical_percent;
+  if (!fell (from->bytes, now->used_bytes, limit->bytes_warn_percent, floor)
       || (inodes_known && fell (from->inodes, now->used_inodes, 5, 1)))
     return false;
   bool critical = fell (from->bytes, now->used_bytes, most, floor);
@@ -112,17 +110,17 @@ judge_bytes (const struct thresholds *limits, const struct say *to, const struct
 }
 
 static bool
-judge_slow (const struct say *to, const struct guardd_structure *now, const struct fall *from,
-            unsigned percent)
+judge_slow (const struct thresholds *limit, const struct say *to, const struct guardd_structure *now,
+            const struct fall *from, uint64_t percent)
 {
-  if (!fell (from->inodes, now->used_inodes, percent, SLOW_INODES))
+  if (!fell (from->inodes, now->used_inodes, percent, limit->slow_inodes))
     return false;
   say_inodes (to, now, from, GUARDD_LEVEL_WARN, "slow-deletion");
   return true;
 }
 
 static void
-judge_structure (const struct thresholds *limits, const struct say *to, uint32_t index)
+judge_structure (const struct thresholds *limit, const struct say *to, uint32_t index)
 {
   const struct guardd_structure *now = &to->input->now->structures[index];
   const struct guardd_structure *before = say_find (to->input->before, now->kind, now->path);
@@ -130,62 +128,34 @@ judge_structure (const struct thresholds *limits, const struct say *to, uint32_t
       || memcmp (now->uuid, before->uuid, sizeof now->uuid) != 0)
     return; /* another filesystem is the structure detector's */
   struct fall last = { "the last good snapshot", false, before->used_inodes, before->used_bytes };
-  bool found = judge_inodes (limits, to, now, &last) || judge_bytes (limits, to, now, &last);
+  bool found = judge_inodes (limit, to, now, &last) || judge_bytes (limit, to, now, &last);
   if (found || to->input->peaks == NULL)
     return;
   const struct guardd_peak *peaks = to->input->peaks[index];
   struct fall hour = { "an hour ago", true, peaks[GUARDD_HORIZON_HOUR].used_inodes, 0 };
   struct fall day = { "a day ago", true, peaks[GUARDD_HORIZON_DAY].used_inodes, 0 };
   struct fall week = { "a week ago", true, peaks[GUARDD_HORIZON_WEEK].used_inodes, 0 };
-  if (fell (hour.inodes, now->used_inodes, limits->critical_percent, CRITICAL_INODES))
+  if (fell (hour.inodes, now->used_inodes, limit->critical_percent, limit->critical_inodes))
     say_inodes (to, now, &hour, GUARDD_LEVEL_CRITICAL, "mass-deletion");
-  else if (!judge_slow (to, now, &day, limits->day_percent))
-    judge_slow (to, now, &week, limits->week_percent);
+  else if (!judge_slow (limit, to, now, &day, limit->day_percent))
+    judge_slow (limit, to, now, &week, limit->week_percent);
 }
 
 static int
 judge (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
        void (*report) (void *opaque, const struct guardd_finding *finding), void *opaque)
 {
-  struct say to = { input, report, opaque };
+  struct say to = { input, report, opaque, instance };
   for (uint32_t i = 0; input->before && i < input->now->n_structures; i++)
     judge_structure (instance, &to, i);
   return 0;
 }
 
 static int
-set_parameter (struct thresholds *limits, const struct guardd_param *param)
-{
-  char *end;
-  unsigned long value = strtoul (param->value, &end, 10);
-  if (end == param->value || *end || value < 1 || value > 100)
-    return -1;
-  for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
-    if (strcmp (parameters[i].key, param->key) == 0) {
-      *(unsigned *)((char *)limits + parameters[i].offset) = (unsigned)value;
-      return 0;
-    }
-  return -1;
-}
-
-static int
 instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
                void **instance)
 {
-  struct thresholds *limits = malloc (sizeof *limits);
-  if (limits == NULL)
-    return -1;
-  *limits = defaults;
-  for (size_t i = 0; i < n_params; i++)
-    if (set_parameter (limits, &params[i])) {
-      call->error (call->opaque, EINVAL,
-                   "detector loss: its parameters are critical_percent, warn_percent, day_percent, "
-                   "week_percent, bytes_warn_percent, bytes_critical_percent, from 1 to 100");
-      free (limits);
-      return -1;
-    }
-  *instance = limits;
-  return 0;
+  return limits_open (call, "loss", limits, sizeof (struct thresholds), params, n_params, instance);
 }
 
 static const struct guardd_detector_ops ops = {

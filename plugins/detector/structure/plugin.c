@@ -4,28 +4,49 @@
  * These rules need no history and no company: partition tables, superblocks and key slots do not change by
  * themselves.  ../README.md has them one by one, with their reasons.
  */
+#include "../limit.h"
 #include "../say.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* Less than this in use is what mkfs leaves: nothing of anybody's is lost with it. */
-#define EMPTY_INODES 16u
-#define EMPTY_BYTES (1u << 20)
+struct thresholds {
+  uint64_t empty_inodes,
+      empty_bytes;            /* up to so much is what mkfs leaves: nothing of anybody's is lost with it */
+  uint64_t empty_ntfs_inodes; /* NTFS keeps its own files in records of its table */
+  uint64_t settled_seconds; /* a filesystem whose counters come late may have been filled since; an older one
+                               not */
+};
 
-/* A filesystem whose counters come late may have been filled since; one that is older than that may not. */
-#define SETTLED_SECONDS 180
+#define LIMIT(member) #member, offsetof(struct thresholds, member)
+static const struct limit limits[] = {
+  { LIMIT (empty_inodes), 16, LIMIT_FILES },
+  { LIMIT (empty_bytes), 1u << 20, LIMIT_BYTES },
+  { LIMIT (empty_ntfs_inodes), 32, LIMIT_FILES },
+  { LIMIT (settled_seconds), 180, 1, 86400 },
+  { NULL },
+};
+
+static const struct thresholds *
+limits_of (const struct say *to)
+{
+  return to->instance;
+}
 
 enum fill { FILL_EMPTY, FILL_UNSURE, FILL_USED };
 
 static enum fill
 fill_of (const struct say *to, const struct guardd_structure *is)
 {
-  uint64_t inodes = is->kind == GUARDD_STRUCTURE_NTFS ? 32 : EMPTY_INODES;
+  uint64_t inodes
+      = is->kind == GUARDD_STRUCTURE_NTFS ? limits_of (to)->empty_ntfs_inodes : limits_of (to)->empty_inodes;
   if (!(is->flags & GUARDD_STRUCTURE_COUNTED)
-      || (is->used_inodes != UINT64_MAX ? is->used_inodes > inodes : is->used_bytes > EMPTY_BYTES))
+      || (is->used_inodes != UINT64_MAX ? is->used_inodes > inodes
+                                        : is->used_bytes > limits_of (to)->empty_bytes))
     return FILL_USED;
   if (!(is->flags & GUARDD_STRUCTURE_LAGGING)
-      || (is->made != 0 && to->input->time_us / 1000000 > (int64_t)is->made + SETTLED_SECONDS))
+      || (is->made != 0
+          && to->input->time_us / 1000000 > (int64_t)(is->made + limits_of (to)->settled_seconds)))
     return FILL_EMPTY;
   return FILL_UNSURE;
 }
@@ -51,14 +72,14 @@ holds_something (const struct say *to, const struct guardd_structure *container)
 
 /* The same content under a new identity: tune2fs -U, xfs_admin -U. */
 static bool
-only_renamed (const struct guardd_structure *before, const struct guardd_structure *now)
+only_renamed (const struct say *to, const struct guardd_structure *before, const struct guardd_structure *now)
 {
   if (before->made != now->made || !(before->flags & now->flags & GUARDD_STRUCTURE_COUNTED)
       || before->used_inodes == UINT64_MAX || now->used_inodes == UINT64_MAX)
     return false;
   uint64_t less = before->used_inodes < now->used_inodes ? before->used_inodes : now->used_inodes;
   uint64_t more = before->used_inodes < now->used_inodes ? now->used_inodes : before->used_inodes;
-  return less > EMPTY_INODES && less >= more / 10 * 9;
+  return less > limits_of (to)->empty_inodes && less >= more / 10 * 9;
 }
 
 static void
@@ -100,7 +121,7 @@ judge_identity (const struct say *to, const struct guardd_structure *before,
     return;
   }
   finding.rule = "formatted";
-  if (only_renamed (before, now)) {
+  if (only_renamed (to, before, now)) {
     finding.level = GUARDD_LEVEL_INFO;
     say (to, finding, "%s has a new UUID and its old content", name.text);
     return;
@@ -272,7 +293,7 @@ static int
 judge (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
        void (*report) (void *opaque, const struct guardd_finding *finding), void *opaque)
 {
-  struct say to = { input, report, opaque };
+  struct say to = { input, report, opaque, instance };
   if (input->before == NULL)
     return 0;
   for (uint32_t i = 0; i < input->before->n_structures; i++) {
@@ -291,10 +312,17 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
   return 0;
 }
 
+static int
+instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
+               void **instance)
+{
+  return limits_open (call, "structure", limits, sizeof (struct thresholds), params, n_params, instance);
+}
+
 static const struct guardd_detector_ops ops = {
   .size = sizeof ops,
-  .open = say_open,
-  .close = say_close,
+  .open = instance_open,
+  .close = free,
   .judge = judge,
 };
 

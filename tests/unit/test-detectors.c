@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What [detector NAME] of guardd.conf does, with the plugins of this tree. */
+#include "guardd/config.h"
+#include "guardd/detectors.h"
+
+#include <string.h>
+
+static const char *
+plugin_dir (void)
+{
+  return g_getenv ("GUARDD_PLUGIN_DIR") ? g_getenv ("GUARDD_PLUGIN_DIR") : "build/plugins";
+}
+
+/* NULL: refused, *why says why. */
+static Detectors *
+open_with (const char *sections, char **why)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = g_strconcat ("[pool main]\npath = /p\n", sections, NULL);
+  g_autoptr (Config) config = config_parse ("guardd.conf", text, &error);
+  Detectors *detectors = config ? detectors_open (plugin_dir (), config->detectors, &error) : NULL;
+  g_assert_true ((detectors == NULL) == (error != NULL));
+  *why = g_strdup (error ? error->message : "");
+  return detectors;
+}
+
+static void
+refuse (const char *sections, const char *starts, const char *holds)
+{
+  g_autofree char *why = NULL;
+  g_assert_null (open_with (sections, &why));
+  if (!g_str_has_prefix (why, starts) || strstr (why, holds) == NULL)
+    g_error ("\"%s\" is not \"%s … %s\"", why, starts, holds);
+}
+
+static void
+test_refused (void)
+{
+  refuse (
+      "[detector loss]\nwarn_percent = 25\nwarn_persent = 20\n",
+      "guardd.conf:5: [detector loss] warn_persent: ", "accepted: critical_percent, critical_inodes, warn_");
+  refuse ("[detector loss]\nwarn_percent = 0\nday_percent = 25\n",
+          "guardd.conf:4: [detector loss] warn_percent: ", "accepted: a whole number from 1 to 100");
+  refuse ("[detector loss]\nday_percent = 101\n", "guardd.conf:4: [detector loss] day_percent: ", "\"101\"");
+  refuse ("[detector loss]\nday_percent = -1\n", "guardd.conf:4: ", "\"-1\"");
+  refuse ("[detector loss]\nday_percent = 12M\n", "guardd.conf:4: ", "\"12M\"");
+  refuse ("[detector loss]\nday_percent =\n", "guardd.conf:4: ", "\"\"");
+  refuse ("[detector change]\nzeroed_bytes = 99999999999999999999\n", "guardd.conf:4: [detector change] ",
+          "a size such as 64M");
+  refuse ("[detector change]\nzeroed_bytes = 99999999999T\n", "guardd.conf:4: ", "zeroed_bytes");
+  refuse ("[detector lost]\n", "guardd.conf:3: [detector lost]: there is no detector plugin \"lost\"",
+          "accepted: ");
+  refuse ("[detector loss]\nenabled = maybe\n", "guardd.conf:4: [detector loss] enabled: \"maybe\"",
+          "yes, no");
+  refuse ("[detector loss]\nday_percent = 5\nday_percent = 6\n",
+          "guardd.conf:5: [detector loss] day_percent: ", "stands in line 4 already");
+}
+
+static struct guardd_observation
+disk_with (guint64 inodes)
+{
+  struct guardd_observation seen = { .size_of = sizeof seen, .n_structures = 1, .disk_size = 100ull << 30 };
+  seen.structures[0] = (struct guardd_structure){ .kind = GUARDD_STRUCTURE_EXT,
+                                                  .flags = GUARDD_STRUCTURE_COUNTED,
+                                                  .length = 100ull << 30,
+                                                  .total_bytes = 100ull << 30,
+                                                  .used_bytes = 10ull << 30,
+                                                  .total_inodes = 1000000,
+                                                  .used_inodes = inodes };
+  return seen;
+}
+
+/* The verdict on a disk that had 10,000 files and has so many. */
+static Level
+judge (const char *sections, guint64 inodes)
+{
+  g_autofree char *why = NULL;
+  Detectors *detectors = open_with (sections, &why);
+  g_assert_cmpstr (why, ==, "");
+  const struct guardd_observation before = disk_with (10000), now = disk_with (inodes);
+  const struct guardd_judge_input input
+      = { .size_of = sizeof input, .disk = "vda", .now = &now, .before = &before };
+  g_autoptr (GPtrArray) findings = findings_new ();
+  detectors_judge (detectors, &input, findings);
+  detectors_close (detectors);
+  return findings_level (findings);
+}
+
+static void
+test_threshold_counts (void)
+{
+  g_assert_cmpint (judge ("", 7900), ==, LEVEL_WARN);
+  g_assert_cmpint (judge ("", 8100), ==, LEVEL_OK);
+  g_assert_cmpint (judge ("[detector loss]\nwarn_percent = 10\n", 8100), ==, LEVEL_WARN);
+  g_assert_cmpint (judge ("[detector loss]\nwarn_percent = 30\n", 7900), ==, LEVEL_OK);
+  g_assert_cmpint (judge ("[detector loss]\nwarn_inodes = 5000\n", 7900), ==, LEVEL_OK);
+  g_assert_cmpint (judge ("[detector loss]\ncritical_percent = 20\n", 7900), ==, LEVEL_CRITICAL);
+}
+
+static void
+test_switched_off (void)
+{
+  g_assert_cmpint (judge ("", 10), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge ("[detector loss]\nenabled = no\n", 10), ==, LEVEL_OK);
+  g_assert_cmpint (judge ("[detector loss]\nenabled = yes\n", 10), ==, LEVEL_CRITICAL);
+}
+
+static void
+test_example (void)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Config) config = config_load ("examples/detectors.conf", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (config->detectors->len, >=, 2);
+  Detectors *detectors = detectors_open (plugin_dir (), config->detectors, &error);
+  g_assert_no_error (error);
+  detectors_close (detectors);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/detectors/what-is-not-accepted-is-refused-with-its-line", test_refused);
+  g_test_add_func ("/detectors/a-threshold-counts", test_threshold_counts);
+  g_test_add_func ("/detectors/one-can-be-switched-off", test_switched_off);
+  g_test_add_func ("/detectors/the-example-is-accepted", test_example);
+  return g_test_run ();
+}
