@@ -191,11 +191,11 @@ check_recovery (Model *model)
 static bool
 has_all (const struct guardd_storage_ops *ops)
 {
-  return ops->size >= sizeof *ops && ops->open && ops->close && ops->image_create && ops->image_write
-         && ops->image_zero && ops->image_seal && ops->image_abort && ops->image_open && ops->image_release
-         && ops->image_size && ops->image_read && ops->image_blocks && ops->image_next_data && ops->image_diff
-         && ops->image_verify && ops->maintain_prepare && ops->maintain_commit && ops->maintain_abort
-         && ops->image_remove && ops->recover;
+  return ops->size >= GUARDD_STORAGE_OPS_MIN && ops->open && ops->close && ops->image_create
+         && ops->image_write && ops->image_zero && ops->image_seal && ops->image_abort && ops->image_open
+         && ops->image_release && ops->image_size && ops->image_read && ops->image_blocks
+         && ops->image_next_data && ops->image_diff && ops->image_verify && ops->maintain_prepare
+         && ops->maintain_commit && ops->maintain_abort && ops->image_remove && ops->recover;
 }
 
 static void

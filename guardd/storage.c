@@ -84,7 +84,8 @@ storage_open (const char *plugin_dir, const char *name, const char *path, const 
               size_t n_params, GError **error)
 {
   Storage *storage = g_new0 (Storage, 1);
-  if (plugin_load (&storage->loaded, plugin_dir, GUARDD_PLUGIN_STORAGE, name, sizeof *storage->ops, error)) {
+  if (plugin_load (&storage->loaded, plugin_dir, GUARDD_PLUGIN_STORAGE, name, GUARDD_STORAGE_OPS_MIN,
+                   error)) {
     Call call;
     storage->ops = storage->loaded.plugin->ops;
     call_begin (&call, error);
@@ -256,6 +257,67 @@ storage_image_verify (Storage *storage, const char *directory, const char *disk,
   call.cancellable = cancellable;
   return call_end (&call, directory,
                    storage->ops->image_verify (storage->instance, &call.call, directory, disk, index_hash));
+}
+
+/* --- sources --- */
+
+bool
+storage_clones (const Storage *storage)
+{
+  const struct guardd_storage_ops *ops = storage->ops;
+  return ops->size >= sizeof *ops && ops->source_probe && ops->sources_clone && ops->source_restore;
+}
+
+static bool
+check_clones (const Storage *storage, GError **error)
+{
+  if (storage_clones (storage))
+    return true;
+  g_set_error (error, STORAGE_ERROR, STORAGE_ERROR_FAILED,
+               "the storage plugin %s cannot clone disks of guests", storage->loaded.plugin->name);
+  return false;
+}
+
+bool
+storage_source_probe (Storage *storage, const char *path, const char *format, struct guardd_source_info *info,
+                      GError **error)
+{
+  Call call;
+  *info = (struct guardd_source_info){ .size_of = sizeof *info };
+  call_begin (&call, error);
+  return check_clones (storage, error)
+         && call_end (&call, path,
+                      storage->ops->source_probe (storage->instance, &call.call, path, format, info));
+}
+
+bool
+storage_sources_clone (Storage *storage, const struct guardd_image_spec *specs, const char *const *paths,
+                       size_t n, StorageWriter **writers, GError **error)
+{
+  Call call;
+  g_autofree void **made = g_new0 (void *, n);
+  call_begin (&call, error);
+  if (!check_clones (storage, error)
+      || !call_end (&call, specs->directory,
+                    storage->ops->sources_clone (storage->instance, &call.call, specs, paths, n, made)))
+    return false;
+  for (size_t i = 0; i < n; i++) {
+    writers[i] = g_new0 (StorageWriter, 1);
+    *writers[i] = (StorageWriter){ storage->ops, made[i] };
+  }
+  return true;
+}
+
+bool
+storage_source_restore (Storage *storage, const char *path, const char *directory, const char *disk,
+                        const char *evidence, GError **error)
+{
+  Call call;
+  call_begin (&call, error);
+  return check_clones (storage, error)
+         && call_end (
+             &call, path,
+             storage->ops->source_restore (storage->instance, &call.call, path, directory, disk, evidence));
 }
 
 /* --- maintenance --- */

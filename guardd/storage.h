@@ -55,6 +55,17 @@ bool storage_image_verify (Storage *storage, const char *directory, const char *
                            const guint8 *index_hash, StorageProgress progress, void *opaque,
                            GCancellable *cancellable, GError **error);
 
+/* --- sources: disks of guests that are cloned as they are --- */
+/* False: this storage copies only. */
+bool storage_clones (const Storage *storage);
+bool storage_source_probe (Storage *storage, const char *path, const char *format,
+                           struct guardd_source_info *info, GError **error);
+/* writers: n, set on success. */
+bool storage_sources_clone (Storage *storage, const struct guardd_image_spec *specs, const char *const *paths,
+                            size_t n, StorageWriter **writers, GError **error);
+bool storage_source_restore (Storage *storage, const char *path, const char *directory, const char *disk,
+                             const char *evidence, GError **error);
+
 /* changes: GArray of struct guardd_change */
 bool storage_maintain_prepare (Storage *storage, const char *domain, const struct guardd_member *members,
                                size_t n, GArray **changes, GCancellable *cancellable, GError **error);

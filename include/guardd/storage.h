@@ -18,6 +18,10 @@
  * at a time, and no image_open of that domain runs during maintain_commit,
  * image_remove or recover.  Readers opened before stay valid and unchanged
  * until image_release, whatever maintenance does meanwhile.
+ *
+ * A storage that can clone a guest's own disk at once, whatever its size, has
+ * the operations of the last section too.  guardd then reads nothing while it
+ * takes a snapshot.  What is at the path of such a disk is called a source.
  */
 #ifndef GUARDD_STORAGE_H
 #define GUARDD_STORAGE_H
@@ -39,7 +43,9 @@ enum guardd_block_kind {
 struct guardd_block {
   uint64_t number;
   enum guardd_block_kind kind;
-  uint8_t hash[GUARDD_HASH_SIZE]; /* SHA-256 of the padded block; zero for GUARDD_BLOCK_ZERO */
+  uint8_t
+      hash[GUARDD_HASH_SIZE]; /* SHA-256 of the padded block; zero for GUARDD_BLOCK_ZERO.  Of an image that
+                               * was cloned, all zero where the storage has not read the block: not known */
 };
 
 /* What to create.  With parent NULL the image stands alone (a baseline: every
@@ -59,8 +65,19 @@ struct guardd_image_info {
   uint64_t stored_bytes;   /* bytes of data blocks stored for this image alone */
   uint64_t changed_blocks; /* blocks written or zeroed over the parent (or the baseline) */
   uint64_t depth;          /* images to open to read this one; 0: not counted */
-  uint8_t
-      index_hash[GUARDD_HASH_SIZE]; /* SHA-256 over everything that tells what the image's own blocks are */
+  /* SHA-256 over everything that tells what the image's own blocks are.  Of an image that was cloned and not
+   * read: over what tells this clone from any other (its identity, the instant of its making), so that one
+   * put in its place, or written to, is noticed as far as the storage can see it. */
+  uint8_t index_hash[GUARDD_HASH_SIZE];
+};
+
+/* What a source is. */
+struct guardd_source_info {
+  uint32_t size_of;
+  uint64_t size; /* bytes */
+  /* Nonzero: a clone of this one alone, while it is written to, is what a power failure would have left.
+   * Zero: nobody may write to it meanwhile.  Several are always cloned while nobody writes to any of them. */
+  int consistent_alone;
 };
 
 /* One snapshot directory of a domain, for maintenance; oldest first. */
@@ -115,7 +132,8 @@ struct guardd_storage_ops {
                           uint64_t *count);
   /* Calls back, ascending, for every block whose content differs between two
    * readers of the same domain and disk; block as it is in `to`. Cost follows what changed between
-   * them, not the disk's size, where both stand in one line of descent.  A nonzero result of the
+   * them, not the disk's size, where both stand in one line of descent.  A block too many does no harm; its
+   * kind must be right, if need be by reading it: detectors count what became zero.  A nonzero result of the
    * callback stops and is returned. */
   int (*image_diff) (void *from, void *to, const struct guardd_call *call,
                      int (*each) (void *opaque, const struct guardd_block *block), void *opaque);
@@ -123,7 +141,7 @@ struct guardd_storage_ops {
   /* Checks all that is stored for this image alone (not its parents): the index
    * against index_hash, every stored block against its hash, the file's
    * structure against the index.  Fails on the first difference, naming the
-   * file and place. */
+   * file and place.  Of a clone that was never read: that it is the one that was made. */
   int (*image_verify) (void *instance, const struct guardd_call *call, const char *directory,
                        const char *disk, const uint8_t *index_hash);
 
@@ -150,7 +168,29 @@ struct guardd_storage_ops {
    * member (unfinished baselines and the like). */
   int (*recover) (void *instance, const struct guardd_call *call, const char *domain,
                   const struct guardd_member *members, size_t n_members);
+
+  /* --- optional, all or none (NULL, or `size` ends before them): cloning the guests' own disks --- */
+  /* Can the disk at `path` (absolute; "raw", "qcow2", …) be cloned into an image of this pool?  Writes
+   * nothing and is quick.  info is set on success; the error says why not, and is shown to the operator as it
+   * stands. */
+  int (*source_probe) (void *instance, const struct guardd_call *call, const char *path, const char *format,
+                       struct guardd_source_info *info);
+  /* Clones n sources into images, all of the same instant, or none.  guardd may be holding the guest for it:
+   * it takes no longer than must be, and what can be done later is left to image_seal.  specs[i].size is what
+   * source_probe said.  writers: n of them, not to be written to, each to be ended by image_seal or
+   * image_abort; image_seal's changed_blocks are those that differ from the parent, or may. */
+  int (*sources_clone) (void *instance, const struct guardd_call *call, const struct guardd_image_spec *specs,
+                        const char *const *paths, size_t n, void **writers);
+  /* Nobody has the source open.  Puts a new, writable clone of the image directory/disk in its place, under
+   * its path, owned and reached as the source was; the image itself stays as it is.  What was there is kept,
+   * whole, with the image evidence/disk, and goes with that (image_remove).  After a crash it is called again
+   * with the same words, and does what is left to do. */
+  int (*source_restore) (void *instance, const struct guardd_call *call, const char *path,
+                         const char *directory, const char *disk, const char *evidence);
 };
+
+/* What a plugin has at least: everything before the optional part. */
+#define GUARDD_STORAGE_OPS_MIN offsetof (struct guardd_storage_ops, source_probe)
 
 #ifdef __cplusplus
 }
