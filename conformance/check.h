@@ -29,7 +29,9 @@ void check_words (const Host *host, const char *what);
 bool is_text (const char *text);
 
 /* --- one suite a kind --- */
-void check_storage (const struct guardd_plugin *plugin, const struct guardd_param *params, size_t n_params);
+/* sources: disks to clone, NULL-terminated. */
+void check_storage (const struct guardd_plugin *plugin, const struct guardd_param *params, size_t n_params,
+                    const char *const *sources);
 void check_detector (const struct guardd_plugin *plugin, const struct guardd_param *params, size_t n_params);
 void check_alert (const struct guardd_plugin *plugin, const struct guardd_param *params, size_t n_params);
 /* The file itself: what it exports. */

@@ -10,11 +10,11 @@ static int
 usage (void)
 {
   fputs (
-      "usage: guardd-plugin-check FILE.so [KEY=VALUE ...]\n"
+      "usage: guardd-plugin-check FILE.so [--source PATH ...] [KEY=VALUE ...]\n"
       "Checks a plugin against the contract of its kind (guardd-plugin(3)); KEY=VALUE are the parameters "
       "that\n"
-      "guardd.conf would give it. A storage plugin gets a temporary directory; an alert plugin really tells\n"
-      "its alerts, twice.\n",
+      "guardd.conf would give it. A storage plugin gets a temporary directory (in TMPDIR), and may be given\n"
+      "disks to clone, which are overwritten; an alert plugin really tells its alerts, twice.\n",
       stderr);
   return 2;
 }
@@ -57,13 +57,17 @@ main (int argc, char **argv)
   if (argc < 2 || argv[1][0] == '-')
     return usage ();
   g_autofree struct guardd_param *params = g_new0 (struct guardd_param, (gsize)argc);
-  size_t n = 0;
-  for (int i = 2; i < argc; i++, n++) {
+  g_autofree const char **sources = g_new0 (const char *, (gsize)argc);
+  size_t n = 0, n_sources = 0;
+  for (int i = 2; i < argc; i++) {
     char *equals = strchr (argv[i], '=');
-    if (equals == NULL)
+    if (strcmp (argv[i], "--source") == 0 && argv[i + 1]) {
+      sources[n_sources++] = argv[++i];
+    } else if (equals) {
+      *equals = '\0';
+      params[n++] = (struct guardd_param){ argv[i], equals + 1 };
+    } else
       return usage ();
-    *equals = '\0';
-    params[n] = (struct guardd_param){ argv[i], equals + 1 };
   }
   /* With a slash, or dlopen() would look elsewhere. */
   g_autofree char *path = g_canonicalize_filename (argv[1], NULL);
@@ -71,7 +75,7 @@ main (int argc, char **argv)
   const struct guardd_plugin *plugin = load (path);
   if (check (plugin != NULL, "its entry answers") && check_identity (path, plugin)) {
     if (plugin->kind == GUARDD_PLUGIN_STORAGE)
-      check_storage (plugin, params, n);
+      check_storage (plugin, params, n, sources);
     else if (plugin->kind == GUARDD_PLUGIN_DETECTOR)
       check_detector (plugin, params, n);
     else

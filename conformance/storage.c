@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "storage-model.h"
+#include "storage-source.h"
 
 #include <ftw.h>
 #include <gio/gio.h>
@@ -198,6 +199,15 @@ has_all (const struct guardd_storage_ops *ops)
          && ops->maintain_commit && ops->maintain_abort && ops->image_remove && ops->recover;
 }
 
+static bool
+has_clones (const struct guardd_storage_ops *ops)
+{
+  if (ops->size < sizeof *ops)
+    return false;
+  guint n = !!ops->source_probe + !!ops->sources_clone + !!ops->source_restore;
+  return check (n == 0 || n == 3, "has all operations that clone, or none") && n == 3;
+}
+
 static void
 image_free (gpointer data)
 {
@@ -259,7 +269,8 @@ clean_up (const char *pool)
 }
 
 void
-check_storage (const struct guardd_plugin *plugin, const struct guardd_param *params, size_t n_params)
+check_storage (const struct guardd_plugin *plugin, const struct guardd_param *params, size_t n_params,
+               const char *const *sources)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *pool = g_dir_make_tmp ("guardd-plugin-check-XXXXXX", &error);
@@ -278,6 +289,10 @@ check_storage (const struct guardd_plugin *plugin, const struct guardd_param *pa
            host.words ? host.words : "");
     check_all (&model, "opened again");
     remove_all (&model);
+    if (has_clones (model.ops))
+      check_sources (model.ops, model.instance, pool, sources);
+    else
+      check (*sources == NULL, "clones the sources that it is given");
     model.ops->close (model.instance);
   }
   host_clear (&host);

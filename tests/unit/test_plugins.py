@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Plugins keep the promises of their contract: those of this tree, and those that others build against what is installed."""
+import contextlib
 import os
 import pathlib
 import re
@@ -22,10 +23,35 @@ SANITIZED = "asan" in BUILD.name  # what is not sanitized cannot load what is, a
 DETECTORS = ("change", "loss", "structure")
 
 
-def checked(plugin, *params, tool=CHECK):
+def checked(plugin, *params, tool=CHECK, temporary=None):
     """(kept, what it printed)"""
-    done = subprocess.run([str(tool), str(plugin), *params], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200)
+    environment = {**os.environ, **({"TMPDIR": str(temporary)} if temporary else {})}
+    done = subprocess.run([str(tool), str(plugin), *params], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200, env=environment)
     return done.returncode == 0, done.stdout
+
+
+@contextlib.contextmanager
+def reflinks(folder):
+    """A filesystem with reflinks; it is gone afterwards."""
+    image, place = folder / "xfs.img", folder / "xfs"
+    place.mkdir()
+    subprocess.run(["truncate", "-s", "400M", image], check=True)
+    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def sources(place):
+    """Two disks of guests, one of no whole number of blocks."""
+    words = []
+    for name, size in (("vda.raw", 10_000_000), ("vdb.raw", 8 << 20)):
+        with open(place / name, "wb") as file:
+            file.truncate(size)
+        words += ["--source", str(place / name)]
+    return words
 
 
 def check(plugin, *params):
@@ -116,6 +142,27 @@ def test_examples_build_against_what_is_installed_and_keep_their_promises(_):
             kept, text = checked(built(folder, example), *params, tool=tool)
             assert kept, text
         equal(len((folder / "alerts").read_text().splitlines()), 4)
+
+
+def test_a_storage_that_clones_disks_of_guests_keeps_its_promises(_):
+    if SANITIZED:
+        raise Skip("a sanitized program and a plain plugin are no pair")
+    broken = [
+        ("ioctl (image->raw, FICLONE, from) < 0", "ftruncate (image->raw, (off_t)spec->size) < 0"),  # a clone of nothing
+        ("image->changed += memcmp (image->hashes", "image->changed += 0 * memcmp (image->hashes"),  # not counted
+        ("int result = put_in_place (pool, call, path, from, &was);", "int result = 0;"),  # not put back
+        (".source_restore = plain_source_restore,", ""),  # not all of them
+    ]
+    with tempfile.TemporaryDirectory(prefix="guardd-installed-") as name:
+        folder = pathlib.Path(name)
+        tool = installed(folder)
+        with reflinks(folder) as place:
+            for edit in [None, *broken]:
+                kept, text = checked(built(folder, "storage-plain", edit), *sources(place), tool=tool, temporary=place)
+                assert kept == (edit is None), (edit, text)
+                assert kept or "not ok" in text, (edit, text)
+                shutil.rmtree(folder / "elsewhere")
+                shutil.rmtree(next(place.glob("guardd-plugin-check-*"), folder / "none"), ignore_errors=True)
 
 
 def test_a_plugin_that_breaks_a_promise_is_found(_):

@@ -2,19 +2,24 @@
 /*
  * An example of a storage plugin: every image is a whole, sparse raw file beside a table of its blocks.
  * Nothing depends on anything, so there is nothing to maintain; every snapshot costs what the disk holds.
+ * Where the guests' raw files are on the pool's own filesystem, and that has reflinks (XFS, btrfs), it clones
+ * them: the guest waits for that alone, and the clone is read and hashed when the guest runs again.
  *
- *   DISK.raw     the content
- *   DISK.blocks  GUARDD_HASH_SIZE bytes for each block: its SHA-256, or zero bytes for a block of zeros
+ *   DISK.raw       the content
+ *   DISK.blocks    GUARDD_HASH_SIZE bytes for each block: its SHA-256, or zero bytes for a block of zeros
+ *   DISK.replaced  the guest's own file, as a rollback found it
  */
 #define _GNU_SOURCE
 #include <guardd/storage.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +34,8 @@ struct pool {
 struct image {
   int raw, table;
   uint64_t size, blocks, changed;
-  uint8_t *hashes; /* blocks times HASH */
+  uint8_t *hashes; /* blocks times HASH; of a clone, its parent's until it is read */
+  int cloned;
 };
 
 static int
@@ -272,6 +278,24 @@ copy_parent (struct image *image, const struct image *parent)
   return 0;
 }
 
+static struct image *
+writer_new (const struct pool *pool, const struct guardd_call *call, const struct guardd_image_spec *spec)
+{
+  struct image *image = image_new (pool, spec->directory, spec->disk, O_RDWR | O_CREAT | O_EXCL);
+  if (image == NULL) {
+    no_memory (call);
+    return NULL;
+  }
+  image->size = spec->size;
+  image->blocks = (spec->size + BLOCK - 1) / BLOCK;
+  image->hashes = calloc (image->blocks + 1, HASH);
+  if (image->table >= 0 && image->hashes)
+    return image;
+  fail (call, spec->directory, spec->disk, "create");
+  image_free (image);
+  return NULL;
+}
+
 static int
 plain_image_create (void *instance, const struct guardd_call *call, const struct guardd_image_spec *spec,
                     void **writer)
@@ -279,23 +303,16 @@ plain_image_create (void *instance, const struct guardd_call *call, const struct
   void *parent = NULL;
   if (spec->parent && plain_image_open (instance, call, spec->parent, spec->disk, &parent) != 0)
     return -1;
-  struct image *image = image_new (instance, spec->directory, spec->disk, O_RDWR | O_CREAT | O_EXCL);
-  if (image == NULL) {
-    if (parent)
-      image_free (parent);
-    return no_memory (call);
-  }
-  image->size = spec->size;
-  image->blocks = (spec->size + BLOCK - 1) / BLOCK;
-  image->hashes = calloc (image->blocks + 1, HASH);
-  int failed = image->table < 0 || image->hashes == NULL || (parent && copy_parent (image, parent) < 0)
-               || ftruncate (image->raw, (off_t)spec->size) < 0;
+  struct image *image = writer_new (instance, call, spec);
+  int failed
+      = image && ((parent && copy_parent (image, parent) < 0) || ftruncate (image->raw, (off_t)spec->size));
   if (failed)
     fail (call, spec->directory, spec->disk, "create");
   if (parent)
     image_free (parent);
-  if (failed) {
-    image_free (image);
+  if (image == NULL || failed) {
+    if (image)
+      image_free (image);
     return -1;
   }
   *writer = image;
@@ -329,14 +346,35 @@ plain_image_zero (void *writer, const struct guardd_call *call, uint64_t first, 
   return 0;
 }
 
+/* What a clone holds, block by block. */
+static int
+hash_clone (struct image *image, const struct guardd_call *call)
+{
+  static const uint8_t zero[HASH];
+  uint8_t hash[HASH], *data = malloc (BLOCK);
+  int result = data ? 0 : no_memory (call);
+  for (uint64_t i = 0; result == 0 && i < image->blocks; i++) {
+    uint64_t left = image->size - i * BLOCK;
+    memset (data, 0, BLOCK);
+    result = plain_image_read (image, call, i * BLOCK, data, left < BLOCK ? left : BLOCK);
+    int empty = data[0] == 0 && memcmp (data, data + 1, BLOCK - 1) == 0;
+    const uint8_t *now = empty ? zero : SHA256 (data, BLOCK, hash);
+    image->changed += memcmp (image->hashes + i * HASH, now, HASH) != 0;
+    memcpy (image->hashes + i * HASH, now, HASH);
+  }
+  free (data);
+  return result;
+}
+
 static int
 plain_image_seal (void *writer, const struct guardd_call *call, struct guardd_image_info *info)
 {
   struct image *image = writer;
   size_t length = image->blocks * HASH;
-  int result = 0;
-  if (write (image->table, image->hashes, length) != (ssize_t)length || fsync (image->table)
-      || fsync (image->raw))
+  int result = image->cloned ? hash_clone (image, call) : 0;
+  if (result == 0
+      && (write (image->table, image->hashes, length) != (ssize_t)length || fsync (image->table)
+          || fsync (image->raw)))
     result = fail (call, "image", "", "make durable");
   info->stored_bytes = 0;
   for (uint64_t i = 0; i < image->blocks; i++)
@@ -386,15 +424,129 @@ plain_forget (void *instance, const struct guardd_call *call, const char *domain
 static int
 plain_remove (void *instance, const struct guardd_call *call, const char *directory, const char *disk)
 {
-  static const char *const parts[] = { "raw", "blocks" };
+  static const char *const parts[] = { "raw", "blocks", "replaced" };
   const struct pool *pool = instance;
-  for (size_t i = 0; i < 2; i++) {
+  for (size_t i = 0; i < 3; i++) {
     char name[256];
     snprintf (name, sizeof name, "%s/%s.%s", directory, disk, parts[i]);
     if (unlinkat (pool->fd, name, 0) < 0 && errno != ENOENT)
       return fail (call, directory, disk, "remove");
   }
   return 0;
+}
+
+/* --- cloning the guests' own files --- */
+
+static int
+plain_source_probe (void *instance, const struct guardd_call *call, const char *path, const char *format,
+                    struct guardd_source_info *info)
+{
+  const struct pool *pool = instance;
+  struct stat source, here;
+  errno = EINVAL;
+  if (strcmp (format, "raw") != 0)
+    return fail (call, path, format, "only raw files can be cloned");
+  if (stat (path, &source) < 0 || fstat (pool->fd, &here) < 0)
+    return fail (call, path, "", "look at it");
+  errno = EXDEV;
+  if (!S_ISREG (source.st_mode) || source.st_dev != here.st_dev)
+    return fail (call, path, "", "is no file on the pool's filesystem");
+  int from = open (path, O_RDONLY | O_CLOEXEC);
+  int to = openat (pool->fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  int result = from >= 0 && to >= 0 && ioctl (to, FICLONE, from) == 0 ? 0 : fail (call, path, "", "clone it");
+  if (from >= 0)
+    close (from);
+  if (to >= 0)
+    close (to);
+  info->size = (uint64_t)source.st_size;
+  info->consistent_alone = 0;
+  return result;
+}
+
+static int
+clone_one (struct pool *pool, const struct guardd_call *call, const struct guardd_image_spec *spec,
+           const char *path, void **writer)
+{
+  void *parent = NULL;
+  struct image *image = writer_new (pool, call, spec);
+  if (image == NULL)
+    return -1;
+  int from = open (path, O_RDONLY | O_CLOEXEC);
+  int failed = from < 0 || ioctl (image->raw, FICLONE, from) < 0;
+  if (failed)
+    fail (call, path, "", "clone it");
+  if (from >= 0)
+    close (from);
+  image->cloned = 1;
+  if (!failed && spec->parent) {
+    failed = plain_image_open (pool, call, spec->parent, spec->disk, &parent) != 0;
+    if (!failed) {
+      memcpy (image->hashes, ((const struct image *)parent)->hashes,
+              ((const struct image *)parent)->blocks * HASH);
+      image_free (parent);
+    }
+  }
+  *writer = failed ? NULL : image;
+  if (failed)
+    image_free (image);
+  return failed ? -1 : 0;
+}
+
+static int
+plain_sources_clone (void *instance, const struct guardd_call *call, const struct guardd_image_spec *specs,
+                     const char *const *paths, size_t n, void **writers)
+{
+  for (size_t i = 0; i < n; i++)
+    if (clone_one (instance, call, &specs[i], paths[i], &writers[i]) != 0) {
+      while (i-- > 0)
+        image_free (writers[i]);
+      return -1;
+    }
+  return 0;
+}
+
+/* The clone is made beside the guest's file, complete and durable, before it takes its name. */
+static int
+put_in_place (const struct pool *pool, const struct guardd_call *call, const char *path, int from,
+              const struct stat *was)
+{
+  char beside[4096];
+  if ((size_t)snprintf (beside, sizeof beside, "%s.guardd-new", path) >= sizeof beside)
+    return fail (call, path, "", "its name is too long");
+  if (unlink (beside) < 0 && errno != ENOENT)
+    return fail (call, beside, "", "remove");
+  int to = open (beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  int failed = to < 0 || ioctl (to, FICLONE, from) < 0 || fchown (to, was->st_uid, was->st_gid) < 0
+               || fchmod (to, was->st_mode & 07777) < 0 || fsync (to) < 0 || rename (beside, path) < 0
+               || syncfs (pool->fd) < 0;
+  if (failed)
+    fail (call, path, "", "put a clone in its place");
+  if (to >= 0)
+    close (to);
+  return failed ? -1 : 0;
+}
+
+static int
+plain_source_restore (void *instance, const struct guardd_call *call, const char *path, const char *directory,
+                      const char *disk, const char *evidence)
+{
+  const struct pool *pool = instance;
+  struct stat was, kept;
+  char keep[256];
+  snprintf (keep, sizeof keep, "%s/%s.replaced", evidence, disk);
+  if (stat (path, &was) < 0)
+    return fail (call, path, "", "look at it");
+  if (linkat (AT_FDCWD, path, pool->fd, keep, AT_SYMLINK_FOLLOW) < 0
+      && (errno != EEXIST || fstatat (pool->fd, keep, &kept, AT_SYMLINK_NOFOLLOW) < 0))
+    return fail (call, evidence, disk, "keep what is there");
+  else if (fstatat (pool->fd, keep, &kept, AT_SYMLINK_NOFOLLOW) == 0 && kept.st_ino != was.st_ino)
+    return 0; /* another file has its name: this was done before a crash */
+  int from = open_part (pool, directory, disk, "raw", O_RDONLY);
+  if (from < 0)
+    return fail (call, directory, disk, "open");
+  int result = put_in_place (pool, call, path, from, &was);
+  close (from);
+  return result;
 }
 
 static const struct guardd_storage_ops ops = {
@@ -419,6 +571,9 @@ static const struct guardd_storage_ops ops = {
   .maintain_abort = plain_forget,
   .image_remove = plain_remove,
   .recover = plain_nothing,
+  .source_probe = plain_source_probe,
+  .sources_clone = plain_sources_clone,
+  .source_restore = plain_source_restore,
 };
 
 static const struct guardd_plugin plugin = {
@@ -427,7 +582,7 @@ static const struct guardd_plugin plugin = {
   .kind = GUARDD_PLUGIN_STORAGE,
   .name = "plain",
   .version = "1",
-  .description = "an example: whole raw files",
+  .description = "an example: whole raw files, cloned where the filesystem can",
   .ops = &ops,
 };
 
