@@ -21,7 +21,7 @@ draft_describe (CaptureDraft *capture, Engine engine)
 }
 
 bool
-capture_draft_open (CaptureDraft *capture, CapturePlan *plan, Engine engine, guint64 need, GError **error)
+capture_draft_begin (CaptureDraft *capture, CapturePlan *plan, Engine engine, guint64 need, GError **error)
 {
   const CaptureRequest *request = plan->request;
   capture->plan = plan;
@@ -38,6 +38,17 @@ capture_draft_open (CaptureDraft *capture, CapturePlan *plan, Engine engine, gui
     disk->result->size = disk->size;
     disk->result->parent = disk->parent;
     disk->result->full_reason = g_strdup (disk->full_reason);
+  }
+  return true;
+}
+
+bool
+capture_draft_open (CaptureDraft *capture, CapturePlan *plan, Engine engine, guint64 need, GError **error)
+{
+  if (!capture_draft_begin (capture, plan, engine, need, error))
+    return false;
+  for (guint i = 0; i < plan->disks->len; i++) {
+    PlanDisk *disk = plan->disks->pdata[i];
     disk->writer = pool_draft_image (capture->draft, disk->disk->target, disk->parent, disk->size, error);
     if (disk->writer == NULL)
       return false;
@@ -56,7 +67,7 @@ state_new (const CaptureRequest *request)
 }
 
 bool
-capture_draft_seal (CaptureDraft *capture, GError **error)
+capture_draft_seal_images (CaptureDraft *capture, GError **error)
 {
   const CapturePlan *plan = capture->plan;
   for (guint i = 0; i < plan->disks->len; i++) {
@@ -66,10 +77,23 @@ capture_draft_seal (CaptureDraft *capture, GError **error)
       capture_draft_abort (capture);
       return false;
     }
+    disk->changed_blocks = info.changed_blocks;
     disk->result->stored_bytes = info.stored_bytes;
     memcpy (disk->result->index_hash, info.index_hash, sizeof info.index_hash);
   }
-  g_autoptr (SnapshotState) state = state_new (plan->request);
+  return true;
+}
+
+bool
+capture_draft_seal (CaptureDraft *capture, GError **error)
+{
+  return capture_draft_seal_images (capture, error) && capture_draft_commit (capture, error);
+}
+
+bool
+capture_draft_commit (CaptureDraft *capture, GError **error)
+{
+  g_autoptr (SnapshotState) state = state_new (capture->plan->request);
   capture->manifest->duration_us = (guint64)(g_get_monotonic_time () - capture->started);
   return pool_draft_commit (g_steal_pointer (&capture->draft), capture->manifest, state, error);
 }

@@ -68,6 +68,11 @@ engine_choose (const EngineFacts *facts, EngineVerdict *verdict, GError **error)
   /* A pool that keeps clones was made for it: nothing has to be read at all. */
   if (facts->clones.result == PROBE_WORKS)
     return take (verdict, ENGINE_NATIVE, g_strdup ("the pool keeps clones of the guest's disks"));
+  if (facts->passthrough.result == PROBE_WORKS && facts->pool_clones && facts->clones.why)
+    return take (
+        verdict, ENGINE_QMP,
+        g_strdup_printf ("QEMU's monitor answers through libvirt, and its disks cannot be cloned (%s)",
+                         facts->clones.why));
   if (facts->passthrough.result == PROBE_WORKS)
     return take (verdict, ENGINE_QMP, g_strdup ("QEMU's monitor answers through libvirt"));
   return take (

@@ -33,6 +33,7 @@ typedef struct {
   EngineChoice wanted; /* the policy's */
   Probe passthrough;   /* commands reach QEMU's monitor */
   Probe clones;        /* the guest's pool keeps clones of its disks, and can make them */
+  bool pool_clones;    /* it does for some: why not for this guest is worth saying */
 } EngineFacts;
 
 typedef struct {

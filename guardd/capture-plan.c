@@ -65,8 +65,8 @@ capture_plan_find_device (GPtrArray *disks, const DomainDisk *disk)
 }
 
 /* The newest snapshot that has this disk with a size the new image can stand on (it must not shrink). */
-static guint64
-find_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size)
+guint64
+capture_plan_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size)
 {
   g_autoptr (GPtrArray) all = pool_snapshots (plan->request->pool, plan->request->domain->uuid);
 
@@ -116,7 +116,7 @@ capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device)
   const QmpBitmap *bitmap
       = device && plan->old_bitmap ? qmp_disk_find_bitmap (device, plan->old_bitmap) : NULL;
 
-  disk->parent = find_parent (plan, disk->disk->target, disk->size, &parent_size);
+  disk->parent = capture_plan_parent (plan, disk->disk->target, disk->size, &parent_size);
   disk->full_reason = why_not_bitmap (plan, disk, device, parent_size);
   /* one that QEMU calls inconsistent or busy would make the whole transaction fail */
   disk->has_old_bitmap = bitmap && !bitmap->inconsistent && !bitmap->busy;

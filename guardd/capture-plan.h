@@ -24,8 +24,9 @@ typedef struct {
   bool in_nodes, in_bitmaps, in_jobs, in_exports;
   int socket; /* guardd's end of the NBD connection; -1: none */
 
-  StorageWriter *writer; /* NULL: not started, or sealed */
-  ManifestDisk *result;  /* the manifest's */
+  StorageWriter *writer;  /* NULL: not started, or sealed */
+  guint64 changed_blocks; /* once it is sealed */
+  ManifestDisk *result;   /* the manifest's */
 } PlanDisk;
 
 typedef struct {
@@ -49,5 +50,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CapturePlan, capture_plan_free)
 /* The QEMU device of a disk of the domain, or NULL. */
 const QmpDisk *capture_plan_find_device (GPtrArray *disks, const DomainDisk *disk);
 
+/* On which snapshot an image of `size` bytes can stand, 0: on none; *parent_size: of that disk there. */
+guint64 capture_plan_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size);
 /* Decides on what an image of `size` bytes stands and whether the bitmap can be used. */
 void capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device);

@@ -14,6 +14,7 @@
 #include "domain.h"
 #include "pool.h"
 #include "qmp/qmp-client.h"
+#include "roster.h"
 
 #include <gio/gio.h>
 
@@ -52,6 +53,14 @@ bool capture_qmp_sweep (QmpClient *client, Pool *pool, const char *domain_uuid, 
 /* A guest that is off: its images are read through qemu-nbd without locking them, so that it can be started
  * meanwhile; cancel when it is.  NULL without error: nothing has changed since the newest snapshot. */
 Snapshot *capture_offline (const CaptureRequest *request, GError **error);
+
+/* --- the native engine: the pool's storage clones the guest's own disks (capture-native.c) --- */
+/* Why it cannot be used for this guest, in a sentence; NULL: it can.  Asks the storage; not on the main
+ * thread. */
+char *capture_native_refusal (Pool *pool, const Domain *domain);
+/* Running, paused or off.  A guest with several disks is suspended for the moment of cloning, five seconds at
+ * most.  NULL without error: it stands still or is off, and nothing has changed since the newest snapshot. */
+Snapshot *capture_native (Roster *roster, const CaptureRequest *request, GError **error);
 
 /* "guardd-1a2b3c4d": what the names of everything that guardd puts into a QEMU start with; g_free() */
 char *capture_prefix (Pool *pool);

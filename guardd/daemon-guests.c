@@ -218,6 +218,7 @@ roster_connection (bool connected, const char *why, void *opaque)
     g_message ("connected to libvirt at %s: %u domains", daemon->config->uri,
                g_hash_table_size (daemon->guests));
     control_event (daemon->control, "LIBVIRT_CONNECTED", NULL);
+    job_release_held (daemon);
     rollback_recover (daemon);
   } else if (before || g_hash_table_size (daemon->guests) == 0) {
     json_object *event = json_object_new_object ();

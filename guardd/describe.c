@@ -158,7 +158,7 @@ describe_domain_disks (const Guest *guest, json_object *object)
     json_object_array_add (disks, describe_domain_disk (domain->disks->pdata[i], latest));
   json_object_object_add (object, "disks", disks);
   bool active = domain && domain_is_active (domain);
-  bool chosen = active && guest->engine.reason;
+  bool chosen = domain && guest->engine.reason;
   json_add_string (object, "engine",
                    chosen                     ? engine_name (guest->engine.engine)
                    : domain == NULL || active ? NULL

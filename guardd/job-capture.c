@@ -5,6 +5,7 @@
 
 #include "capture.h"
 #include "describe.h"
+#include "guest-hold.h"
 #include "job.h"
 
 #define RETRY_US (5 * G_USEC_PER_SEC)
@@ -46,22 +47,49 @@ capture_by_qmp (Job *job, CaptureRequest *request, GError **error)
 }
 
 static Snapshot *
+capture_by_clones (Job *job, CaptureRequest *request, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+  Snapshot *snapshot = capture_native (job->daemon->roster, request, &failure);
+  if (failure == NULL)
+    return snapshot;
+  session_reset (job->guest->session); /* its disks may be others now */
+  g_propagate_error (error, g_steal_pointer (&failure));
+  return NULL;
+}
+
+static Snapshot *
 capture_active (Job *job, CaptureRequest *request, GError **error)
 {
-  if (!session_engine (job->guest->session, job->pool, job->engine, &job->chosen, error))
+  if (!session_engine (job->guest->session, job->pool, job->domain, job->engine, &job->chosen, error))
     return NULL;
   request->engine_reason = job->chosen.reason;
   switch (job->chosen.engine) {
   case ENGINE_QMP:
     return capture_by_qmp (job, request, error);
-  case ENGINE_LIBVIRT:
   case ENGINE_NATIVE:
+    return capture_by_clones (job, request, error);
+  case ENGINE_LIBVIRT:
   case ENGINE_OFFLINE:
     break;
   }
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED, "%s: there is no engine \"%s\" here",
                job->domain->name, engine_name (job->chosen.engine));
   return NULL;
+}
+
+static Snapshot *
+capture_off (Job *job, CaptureRequest *request, GError **error)
+{
+  bool may_clone = job->engine == ENGINE_CHOICE_AUTO || job->engine == ENGINE_CHOICE_NATIVE;
+  g_autofree char *refusal = may_clone ? capture_native_refusal (job->pool, job->domain) : NULL;
+  bool clones = may_clone && refusal == NULL;
+  engine_verdict_clear (&job->chosen);
+  job->chosen = (EngineVerdict){ clones ? ENGINE_NATIVE : ENGINE_OFFLINE,
+                                 g_strdup (clones ? "the guest is off, and the pool keeps clones of its disks"
+                                                  : "the guest is off: its images are read directly") };
+  request->engine_reason = job->chosen.reason;
+  return clones ? capture_by_clones (job, request, error) : capture_offline (request, error);
 }
 
 Snapshot *
@@ -79,10 +107,12 @@ job_capture_now (Job *job, const char *origin, const char *description, bool evi
                  job->domain ? "no pool for it: protect it first" : "it is not defined in libvirt");
     return NULL;
   }
-  if (domain_is_active (job->domain))
-    return capture_active (job, &request, error);
-  request.engine_reason = "the guest was off: its images were read directly";
-  return capture_offline (&request, error);
+  /* One that a failure of ours left standing goes on first. */
+  if (guest_hold_left (request.config->state_dir, job->guest->uuid)
+      && !guest_hold_release (job->daemon->roster, request.config->state_dir, job->guest->uuid, error))
+    return NULL;
+  return domain_is_active (job->domain) ? capture_active (job, &request, error)
+                                        : capture_off (job, &request, error);
 }
 
 static bool

@@ -8,7 +8,7 @@ static bool
 sweep_run (Job *job, GError **error)
 {
   Session *session = job->guest->session;
-  return session_engine (session, job->pool, job->engine, &job->chosen, error)
+  return session_engine (session, job->pool, job->domain, job->engine, &job->chosen, error)
          && (job->chosen.engine != ENGINE_QMP || session_client (session, job->pool, error) != NULL);
 }
 

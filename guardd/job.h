@@ -46,6 +46,10 @@ void job_fail_waiting (Guest *guest, const char *why);
 /* Soon, and only if the guest is active and nothing else is at work on it. */
 void job_sweep (Daemon *daemon, Guest *guest);
 
+/* --- job-hold.c --- */
+/* Once libvirt is there. */
+void job_release_held (Daemon *daemon);
+
 /* --- job-sample.c --- */
 /* Asks all running guests' QEMUs what is written; once at a time. */
 void job_sample (Daemon *daemon);

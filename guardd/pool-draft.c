@@ -115,8 +115,8 @@ pool_draft_number (const PoolDraft *draft)
 
 /* --- content --- */
 
-static bool
-draft_pin_parent (PoolDraft *draft, const char *target, guint64 parent, guint64 size, GError **error)
+bool
+pool_draft_pin (PoolDraft *draft, const char *target, guint64 parent, guint64 size, GError **error)
 {
   bool ok = false;
   g_mutex_lock (&draft->pool->lock);
@@ -162,7 +162,7 @@ pool_draft_image (PoolDraft *draft, const char *target, guint64 parent, guint64 
   /* The plugin looks into the parent, which must not be exchanged under it. */
   g_rw_lock_reader_lock (&domain->images);
   StorageWriter *writer = NULL;
-  if (parent == 0 || draft_pin_parent (draft, target, parent, size, &cause))
+  if (parent == 0 || pool_draft_pin (draft, target, parent, size, &cause))
     writer = storage_image_create (draft->pool->storage, &spec, &cause);
   g_rw_lock_reader_unlock (&domain->images);
   if (writer == NULL)

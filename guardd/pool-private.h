@@ -152,6 +152,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (PoolMembers, pool_members_free)
 bool pool_is_in_place (Pool *pool, GError **error);
 
 /* --- pool-draft.c --- */
+/* Nobody removes snapshot `parent`, on which a disk's image of `size` bytes is to stand, while the draft
+ * lives. */
+bool pool_draft_pin (PoolDraft *draft, const char *target, guint64 parent, guint64 size, GError **error);
 /* Writes a file into the draft and keeps it open. */
 bool pool_draft_add (PoolDraft *draft, const char *name, GBytes *content, mode_t mode, GError **error);
 /* Lets go of the draft (space, pins), leaving what is on disk. */

@@ -108,6 +108,23 @@ guint64 pool_draft_number (const PoolDraft *draft);
 /* Starts a disk's image.  parent: number of the sealed snapshot it is based on, 0: a baseline. */
 StorageWriter *pool_draft_image (PoolDraft *draft, const char *target, guint64 parent, guint64 size,
                                  GError **error);
+/* --- clones of guests' own disks, for storages that can (include/guardd/storage.h) --- */
+typedef struct {
+  const char *target, *path;
+  guint64 parent, size;  /* as for pool_draft_image(); size: as probed */
+  StorageWriter *writer; /* set: to be sealed or aborted, not to be written to */
+} PoolSource;
+bool pool_clones (const Pool *pool);
+/* What a disk is for this pool; the error says why it cannot be cloned into it.  [slow] */
+bool pool_source_probe (Pool *pool, const char *path, const char *format, struct guardd_source_info *info,
+                        GError **error);
+/* The images of all disks, of one instant: as fast as the storage can. */
+bool pool_draft_clone (PoolDraft *draft, PoolSource *sources, size_t n, GError **error);
+/* Puts a clone of a snapshot's image in the place of the disk at `path`, which nobody uses; what was there is
+ * kept with snapshot `evidence`.  Repeatable.  [slow] */
+bool pool_source_restore (Pool *pool, const char *domain_uuid, guint64 number, const char *target,
+                          const char *path, guint64 evidence, GError **error);
+
 /* Adds a small file; name [a-z.-]+, at most 16 MiB. */
 bool pool_draft_file (PoolDraft *draft, const char *name, GBytes *content, GError **error);
 /* Makes everything durable and listed.  All writers must be sealed; manifest->number is set by the pool and

@@ -54,7 +54,7 @@ rollback_journal_add_disk (RollbackJournal *journal, const char *target, const c
                            guint64 size)
 {
   RollbackDisk *disk = g_new0 (RollbackDisk, 1);
-  *disk = (RollbackDisk){ g_strdup (target), g_strdup (path), g_strdup (format), size };
+  *disk = (RollbackDisk){ g_strdup (target), g_strdup (path), g_strdup (format), size, false };
   g_ptr_array_add (journal->disks, disk);
   return disk;
 }
@@ -81,6 +81,7 @@ journal_to_json (const RollbackJournal *journal)
     json_add_string (entry, "path", disk->path);
     json_add_string (entry, "format", disk->format);
     json_add_u64 (entry, "size_bytes", disk->size);
+    json_add_bool (entry, "clone", disk->clone);
     json_object_array_add (disks, entry);
   }
   json_object_object_add (object, "disks", disks);
@@ -109,11 +110,14 @@ disks_from_json (RollbackJournal *journal, json_object *object, GError **error)
     json_object *entry = json_object_array_get_idx (disks, i);
     const char *target, *path, *format;
     guint64 size;
+    bool clone = false;
     if (!json_get_string (entry, "target", &target, error) || !json_get_string (entry, "path", &path, error)
         || !json_get_string (entry, "format", &format, error)
-        || !json_get_u64 (entry, "size_bytes", &size, error))
+        || !json_get_u64 (entry, "size_bytes", &size, error)
+        || (json_object_object_get_ex (entry, "clone", NULL)
+            && !json_get_bool (entry, "clone", &clone, error)))
       return false;
-    rollback_journal_add_disk (journal, target, path, format, size);
+    rollback_journal_add_disk (journal, target, path, format, size)->clone = clone;
   }
   return true;
 }

@@ -13,6 +13,7 @@ const char *rollback_step_name (RollbackStep step);
 typedef struct {
   char *target, *path, *format;
   guint64 size;
+  bool clone; /* the storage puts a clone of the snapshot in its place, instead of writing what differs */
 } RollbackDisk;
 
 typedef struct {

@@ -115,6 +115,35 @@ check_space (const Job *job, const RollbackDisk *disk, guint64 need, GError **er
                     there);
 }
 
+/* Where the snapshot's image and the evidence are clones, a clone can take the disk's place whatever differs.
+ */
+static void
+choose_clones (Job *job, const Snapshot *evidence)
+{
+  const RollbackData *data = job->data;
+  const Manifest *target = data->target->manifest;
+  bool native = strcmp (target->engine, "native") == 0 && strcmp (evidence->manifest->engine, "native") == 0;
+  for (guint i = 0; native && i < data->journal->disks->len; i++) {
+    RollbackDisk *disk = data->journal->disks->pdata[i];
+    struct guardd_source_info info;
+    g_autoptr (GError) failure = NULL;
+    disk->clone = pool_source_probe (job->pool, disk->path, disk->format, &info, &failure);
+    if (failure)
+      g_message ("rollback of %s: disk %s is written to, and not replaced: %s", job->guest->name,
+                 disk->target, failure->message);
+  }
+}
+
+bool
+rollback_prepare (Job *job, const Snapshot *evidence, GError **error)
+{
+  RollbackData *data = job->data;
+  data->journal->evidence = evidence->manifest->number;
+  choose_clones (job, evidence);
+  /* a damaged snapshot must show while the guest can still go on as it was */
+  return rollback_compare (job, data->journal->evidence, true, error);
+}
+
 bool
 rollback_compare (Job *job, guint64 from, bool check, GError **error)
 {
@@ -123,6 +152,8 @@ rollback_compare (Job *job, guint64 from, bool check, GError **error)
   for (guint i = 0; i < journal->disks->len; i++) {
     const RollbackDisk *disk = journal->disks->pdata[i];
     guint64 zero = 0;
+    if (disk->clone)
+      continue;
     g_autoptr (StorageReader) old = pool_image_open (job->pool, journal->uuid, from, disk->target, error);
     if (old == NULL)
       return false;

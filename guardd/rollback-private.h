@@ -19,8 +19,10 @@ typedef struct {
 
 /* --- rollback-plan.c: checks everything before anything is touched --- */
 bool rollback_plan (Job *job, GError **error);
+/* The guest stands still, and this is its state: what is to be done to each disk. */
+bool rollback_prepare (Job *job, const Snapshot *evidence, GError **error);
 /* Bytes that differ between snapshot `from` and the target, and whether they fit.  check: also that they are
- * intact, by reading them. */
+ * intact, by reading them.  Disks that are replaced by a clone are left out. */
 bool rollback_compare (Job *job, guint64 from, bool check, GError **error);
 
 /* --- rollback-steps.c: on the job's thread --- */

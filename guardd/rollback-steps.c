@@ -84,6 +84,9 @@ write_disk (Job *job, guint i, WriteProgress *progress, GError **error)
   RollbackData *data = job->data;
   const RollbackJournal *journal = data->journal;
   const RollbackDisk *disk = journal->disks->pdata[i];
+  if (disk->clone)
+    return pool_source_restore (job->pool, journal->uuid, journal->snapshot, disk->target, disk->path,
+                                journal->evidence, error);
   g_autoptr (StorageReader) from
       = pool_image_open (job->pool, journal->uuid, journal->evidence, disk->target, error);
   g_autoptr (StorageReader) to

@@ -57,11 +57,7 @@ secure_evidence (Job *job, GError **error)
       || !rollback_enter (job, STEP_EVIDENCE, error, "keeping the present state as evidence"))
     return false;
   g_autoptr (Snapshot) evidence = job_capture_now (job, "evidence", why, true, error);
-  if (evidence == NULL)
-    return false;
-  data->journal->evidence = evidence->manifest->number;
-  /* a damaged snapshot must show while the guest can still go on as it was */
-  return rollback_compare (job, data->journal->evidence, true, error);
+  return evidence && rollback_prepare (job, evidence, error);
 }
 
 static bool
@@ -100,8 +96,13 @@ describe_result (const Job *job)
     json_object_object_add (object, "evidence", NULL);
   for (guint i = 0; i < journal->disks->len; i++) {
     json_object *disk = json_object_new_object ();
-    json_add_string (disk, "target", ((const RollbackDisk *)journal->disks->pdata[i])->target);
-    json_add_u64 (disk, "differing_bytes", data->differing[i]);
+    const RollbackDisk *entry = journal->disks->pdata[i];
+    json_add_string (disk, "target", entry->target);
+    json_add_string (disk, "method", entry->clone ? "clone" : "write");
+    if (entry->clone)
+      json_object_object_add (disk, "differing_bytes", NULL);
+    else
+      json_add_u64 (disk, "differing_bytes", data->differing[i]);
     json_add_u64 (disk, "written_bytes", data->written[i]);
     json_object_array_add (disks, disk);
   }

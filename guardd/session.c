@@ -11,7 +11,9 @@ struct Session {
   QmpClient *client;     /* NULL: to be made */
   GHashTable *swept;     /* pool ids */
   CaptureSpares *spares; /* NULL: none yet */
-  Probe passthrough;
+  Probe passthrough, clones;
+  Domain *cloned;          /* whose disks the storage of that pool was asked about; NULL: none yet */
+  const Pool *cloned_pool; /* borrowed */
 };
 
 Session *
@@ -35,9 +37,17 @@ session_free (Session *session)
   g_free (session);
 }
 
+static void
+forget_clones (Session *session)
+{
+  probe_clear (&session->clones);
+  g_clear_pointer (&session->cloned, domain_unref);
+}
+
 void
 session_reset (Session *session)
 {
+  forget_clones (session);
   g_clear_pointer (&session->client, qmp_client_free);
   g_clear_pointer (&session->spares, capture_spares_free);
   g_hash_table_remove_all (session->swept);
@@ -82,25 +92,35 @@ probe_passthrough (Session *session, GError **error)
   return true;
 }
 
-/* Here the native engine asks the pool's storage plugin. */
-static Probe
-probe_clones (Pool *pool)
+/* Asked once for each description of the guest: a disk that comes or goes makes another. */
+static void
+probe_clones (Session *session, Pool *pool, Domain *domain)
 {
-  return (Probe){ PROBE_REFUSED,
-                  g_strdup_printf ("the storage of pool %s cannot clone disks", pool_name (pool)) };
+  if (session->clones.result != PROBE_UNKNOWN && session->cloned == domain && session->cloned_pool == pool)
+    return;
+  forget_clones (session);
+  session->cloned = domain_ref (domain);
+  session->cloned_pool = pool;
+  session->clones.why = capture_native_refusal (pool, domain);
+  session->clones.result = session->clones.why ? PROBE_REFUSED : PROBE_WORKS;
 }
 
 bool
-session_engine (Session *session, Pool *pool, EngineChoice wanted, EngineVerdict *verdict, GError **error)
+session_engine (Session *session, Pool *pool, Domain *domain, EngineChoice wanted, EngineVerdict *verdict,
+                GError **error)
 {
-  bool asks = wanted == ENGINE_CHOICE_AUTO || wanted == ENGINE_CHOICE_QMP;
+  bool may_clone = wanted == ENGINE_CHOICE_AUTO || wanted == ENGINE_CHOICE_NATIVE;
+  if (may_clone)
+    probe_clones (session, pool, domain);
+  bool clones = may_clone && session->clones.result == PROBE_WORKS;
+  bool asks = wanted == ENGINE_CHOICE_QMP || (wanted == ENGINE_CHOICE_AUTO && !clones);
   if (asks && !probe_passthrough (session, error))
     return false;
-  EngineFacts facts
-      = { .wanted = wanted, .passthrough = session->passthrough, .clones = probe_clones (pool) };
-  bool ok = engine_choose (&facts, verdict, error);
-  probe_clear (&facts.clones);
-  return ok;
+  EngineFacts facts = { .wanted = wanted,
+                        .passthrough = session->passthrough,
+                        .clones = session->clones,
+                        .pool_clones = pool_clones (pool) };
+  return engine_choose (&facts, verdict, error);
 }
 
 QmpClient *

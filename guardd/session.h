@@ -19,8 +19,8 @@ void session_free (Session *session); /* NULL is fine */
 
 /* Which engine captures this QEMU process; what was found out about it is remembered until session_reset().
  * The verdict is to be cleared by the caller.  False: none can now, or the one that is wanted cannot. */
-bool session_engine (Session *session, Pool *pool, EngineChoice wanted, EngineVerdict *verdict,
-                     GError **error);
+bool session_engine (Session *session, Pool *pool, Domain *domain, EngineChoice wanted,
+                     EngineVerdict *verdict, GError **error);
 /* A client on which capture_qmp() may run: swept for this pool.  Borrowed. */
 QmpClient *session_client (Session *session, Pool *pool, GError **error);
 /* Belong to that client; borrowed. */

@@ -19,6 +19,7 @@ static const Option rollback_options[]
 
 static const Column disk_columns[] = {
   { "Disk", "target", CELL_TEXT },
+  { "How", "method", CELL_TEXT },
   { "Differs", "differing_bytes", CELL_SIZE },
   { "Written", "written_bytes", CELL_SIZE },
   { NULL, NULL, CELL_TEXT },

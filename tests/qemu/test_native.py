@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The native engine: the pool's storage clones the guests' own disks.  Here they are raw files on an XFS with reflinks."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from suite import Disk, equal, main
+from clones import Clones
+
+MIB = 1 << 20
+
+
+def prepared(bed, disks=2, running=False, **options):
+    """A guest whose disks can be cloned, with 8 MiB of 0xA5 on each, and its first snapshot."""
+    clones = Clones(bed)
+    guest = bed.paused_guest("web01", [clones.disk(f"vd{letter}", 64) for letter in "abcd"[:disks]])
+    for disk in guest.disks:
+        guest.write(disk.target, "1M", "8M", 0xA5)
+    if running:
+        bed.virsh("resume", "web01")
+    clones.guardd(**options)
+    bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"], 30, "the first snapshot")
+    return clones, guest
+
+
+def snapshot(bed, number="latest"):
+    return bed.sh("snapshot-info", "web01", number)
+
+
+def test_snapshots_are_clones_of_that_instant(bed):
+    clones, guest = prepared(bed)
+    info = snapshot(bed)
+    equal((info["engine"], [d["read_bytes"] for d in info["disks"]]), ("native", [0, 0]))
+    for disk in guest.disks:
+        guest.write(disk.target, "2M", "1M", 0x11)
+    second = bed.sh("snapshot-create", "web01")
+    equal([d["changed_bytes"] for d in second["disks"]], [MIB, MIB])
+    for disk in guest.disks:
+        guest.write(disk.target, "2M", "1M", 0x22)
+    for number, byte in ((1, 0xA5), (second["number"], 0x11)):
+        for disk in guest.disks:
+            equal(clones.image(bed, "web01", number, disk.target, 2 * MIB, MIB), bytes([byte]) * MIB)
+    bed.sh("snapshot-verify", "web01", "1", "--deep")
+
+
+def test_a_running_guest_is_suspended_for_the_clones_alone(bed):
+    _, guest = prepared(bed, running=True)
+    info = bed.sh("snapshot-create", "web01")
+    equal(guest.state(), "running")
+    assert 0 < info["stall_us"] < info["duration_ms"] * 1000 + 1000 < 5_000_000, info
+    assert not os.listdir(bed.state / "held")
+
+
+def test_a_guest_that_somebody_paused_stays_paused(bed):
+    _, guest = prepared(bed)
+    equal(bed.sh("snapshot-create", "web01")["stall_us"], 0)
+    equal(guest.state(), "paused")
+
+
+def test_what_stands_still_is_not_cloned_again(bed):
+    _, guest = prepared(bed)
+    bed.wait(lambda: bed.sh("dominfo", "web01")["unchanged_intervals"] >= 2, 30, "intervals without a change")
+    equal(bed.sh("list")["domains"][0]["snapshots"], 1)
+    guest.write("vda", "3M", "1M", 0x33)
+    bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"] == 2, 30, "a snapshot of the change")
+
+
+def test_a_guest_that_is_off_is_cloned(bed):
+    _, guest = prepared(bed)
+    guest.write("vda", "3M", "1M", 0x33)
+    guest.destroy()
+    bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"] == 2, 30, "the snapshot of the shutdown")
+    info = snapshot(bed)
+    equal((info["engine"], info["guest_active"], [d["changed_bytes"] for d in info["disks"]]), ("native", False, [MIB, 0]))
+
+
+def test_one_disk_elsewhere_and_another_engine_is_used_and_says_why(bed):
+    clones = Clones(bed)
+    bed.paused_guest("web01", [clones.disk("vda", 64), Disk("64M", "raw")])
+    clones.guardd()
+    bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"], 30, "the first snapshot")
+    info = bed.sh("dominfo", "web01")
+    equal(info["engine"], "qmp")
+    assert "disk vdb: " in info["engine_reason"] and "web01-vdb.raw" in info["engine_reason"], info["engine_reason"]
+    equal(snapshot(bed)["engine"], "qmp")
+
+
+def test_rollback_puts_clones_in_place_and_keeps_what_was_there(bed):
+    clones, guest = prepared(bed, running=True)
+    for disk in guest.disks:
+        guest.write(disk.target, 0, "64M", 0xEE)
+    before = [os.stat(disk.path) for disk in guest.disks]
+    answer = bed.sh("rollback", "web01", "1")
+    equal([d["method"] for d in answer["disks"]], ["clone", "clone"])
+    for disk, was in zip(guest.disks, before):
+        now = os.stat(disk.path)
+        equal((now.st_mode, now.st_uid, now.st_gid), (was.st_mode, was.st_uid, was.st_gid))
+        assert now.st_ino != was.st_ino
+        assert guest.holds(disk.target, "1M", "8M", 0xA5) and guest.holds(disk.target, "9M", "55M", 0)
+        kept = clones.folder(guest, answer["evidence"]) / f"{disk.target}.replaced"
+        equal(kept.stat().st_ino, was.st_ino)
+        equal(clones.image(bed, "web01", answer["evidence"], disk.target, 0, MIB), b"\xee" * MIB)
+    bed.sh("snapshot-create", "web01")
+    bed.sh("rollback", "web01", str(answer["evidence"]))
+    assert guest.holds("vda", 0, "64M", 0xEE)
+
+
+def test_one_disk_alone_is_rolled_back(bed):
+    _, guest = prepared(bed)
+    for disk in guest.disks:
+        guest.write(disk.target, "1M", "1M", 0x22)
+    bed.sh("rollback", "web01", "1", "--disk", "vdb")
+    assert guest.holds("vda", "1M", "1M", 0x22) and guest.holds("vdb", "1M", "1M", 0xA5)
+
+
+def test_a_guest_left_suspended_by_a_guardd_that_was_killed_goes_on(bed):
+    clones, guest = prepared(bed, running=True, interval="7d", plugin_edit=clones_slowly())
+    waiting = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web01"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    bed.wait(lambda: guest.state() == "paused", 30, "the guest to be suspended for its clones")
+    bed.daemon.kill()
+    waiting.wait(30)
+    equal(guest.state(), "paused")
+    bed.daemon.start()
+    bed.wait(lambda: guest.state() == "running", 30, "the guest to go on")
+    assert not os.listdir(bed.state / "held")
+
+
+def test_a_storage_that_hangs_does_not_hold_the_guest(bed):
+    clones, guest = prepared(bed, running=True, interval="7d", plugin_edit=clones_slowly())
+    waiting = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web01"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    bed.wait(lambda: guest.state() == "paused", 30, "the guest to be suspended for its clones")
+    bed.wait(lambda: guest.state() == "running", 30, "the guest to go on although the clones are not there")
+    assert not os.listdir(bed.state / "held")
+    assert waiting.poll() is None  # the storage has not come back yet
+    clones.let_go()
+    assert "within 5 s" in waiting.communicate(timeout=60)[1]
+    equal([s["number"] for s in bed.sh("snapshot-list", "web01")["snapshots"]], [1])
+    equal(sorted(p.name for p in clones.folder(guest).iterdir() if p.name.startswith(".new")), [])
+    assert bed.sh("snapshot-create", "web01")["engine"] == "native"
+
+
+def clones_slowly():
+    """plain.c waits, before it clones, while a file "hang" is in the pool and this is not the first snapshot."""
+    return ("  for (size_t i = 0; i < n; i++)\n    if (clone_one (",
+            "  while (specs->parent && faccessat (((struct pool *)instance)->fd, \"hang\", F_OK, 0) == 0)\n    usleep (10000);\n"
+            "  for (size_t i = 0; i < n; i++)\n    if (clone_one (")
+
+
+main()
