@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Disks with some thousand files on real filesystems, made once per run by the host's tools and kernel."""
+import itertools
+import os
 import pathlib
+import shutil
 import subprocess
+import threading
 
 MIB = 1 << 20
 SIZE = 1024 * MIB
-SOURCE = "/usr/include /usr/share/perl /usr/share/perl5 /usr/lib/python3 /usr/share/doc"
+SOURCES = ["/usr/include", "/usr/share/perl", "/usr/share/perl5", "/usr/lib/python3", "/usr/share/doc"]
 FILES = 3000
 
 
@@ -13,20 +17,30 @@ def run(script):
     subprocess.run(["unshare", "-m", "--propagation", "private", "sh", "-ec", script], check=True, stdout=subprocess.DEVNULL)
 
 
+def small_files():
+    for source in SOURCES:
+        for folder, folders, names in os.walk(source):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                if not os.path.islink(path) and 0 < os.path.getsize(path) < 200_000:
+                    yield path
+
+
 class Golden:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.tree = self.folder / "tree"
         self.made = {}
+        self.lock = threading.Lock()
 
     def content(self):
         """A tree of files as servers have them, several folders wide."""
         if not self.tree.exists():
-            self.tree.mkdir()
-            run(
-                f"cd {self.tree}; n=0; find {SOURCE} -type f -size -200k -size +0 2>/dev/null | head -n {FILES} | while read -r f; do"
-                " n=$((n + 1)); d=d$((n / 60)); mkdir -p $d; cp \"$f\" $d/$n; done"
-            )
+            for number, source in enumerate(itertools.islice(small_files(), FILES)):
+                folder = self.tree / f"d{number // 60}"
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, folder / str(number))
         return self.tree
 
     def mounted(self, path, offset=0):
@@ -70,7 +84,8 @@ class Golden:
         self.mounted(path, MIB)
 
     def copy(self, kind, target):
-        if kind not in self.made:
-            self.made[kind] = self.folder / f"{kind}.raw"
-            self.make(kind, self.made[kind])
+        with self.lock:
+            if kind not in self.made:
+                self.make(kind, self.folder / f"{kind}.raw")
+                self.made[kind] = self.folder / f"{kind}.raw"
         subprocess.run(["cp", "--sparse=always", self.made[kind], target], check=True)
