@@ -27,10 +27,8 @@ static const char *const class_names[GUARDD_CHANGE_CLASSES] = {
 };
 
 static const char *const place_names[GUARDD_PLACES] = {
-  [GUARDD_PLACE_UNKNOWN] = "unknown",
-  [GUARDD_PLACE_FREE] = "free",
-  [GUARDD_PLACE_KEPT] = "kept",
-  [GUARDD_PLACE_METADATA] = "metadata",
+  [GUARDD_PLACE_UNKNOWN] = "unknown",   [GUARDD_PLACE_FREE] = "free", [GUARDD_PLACE_KEPT] = "kept",
+  [GUARDD_PLACE_METADATA] = "metadata", [GUARDD_PLACE_NEW] = "new",   [GUARDD_PLACE_LATE] = "late",
 };
 
 static bool

@@ -20,6 +20,10 @@
 #define TAG_DELETED 4u
 #define TAG_LAST 8u
 #define SLOTS_MAX (1u << 18)
+#define VERSIONS_MAX (1u << 18)
+#define WINDOW_BLOCKS 16u
+#define NEAR 4u /* blocks: a log of small transactions is read in windows, others by what is needed */
+#define WALK_MAX (32u << 20) /* bytes; a guest that syncs all the time has a log of gigabytes behind it */
 
 struct entry {
   uint64_t block; /* home; 0: the slot is empty (nobody journals block 0 of a filesystem that has a journal
@@ -34,6 +38,12 @@ struct ext_journal {
   uint32_t first, end, incompat; /* blocks of the log: [first, end) */
   struct entry *slots;           /* open addressing; power of two */
   uint32_t n_slots, used;
+  struct entry *taken; /* the tags of the transaction that is walked */
+  uint32_t n_taken, room;
+  uint8_t *window; /* WINDOW_BLOCKS from window_log on */
+  uint32_t window_log, window_n, last;
+  uint64_t walked;         /* bytes */
+  uint32_t next, sequence; /* where the next transaction is going to be */
 };
 
 static bool
@@ -41,6 +51,31 @@ read_log (struct ext_journal *journal, struct ext *fs, uint32_t log, void *data,
 {
   uint64_t block = ext_map_block (fs, journal->i_block, log);
   return block != 0 && view_read (fs->view, block * fs->block_size, data, length);
+}
+
+/* For walking: a look at the next few blocks costs what one costs. */
+static const uint8_t *
+read_window (struct ext_journal *journal, struct ext *fs, uint32_t log)
+{
+  if (log >= journal->window_log && log - journal->window_log < journal->window_n)
+    return journal->window + (size_t)(log - journal->window_log) * fs->block_size;
+  uint64_t block = ext_map_block (fs, journal->i_block, log);
+  uint32_t n = log - journal->last <= NEAR ? WINDOW_BLOCKS : 1;
+  if (n > journal->end - log)
+    n = journal->end - log;
+  if (n > 1 && ext_map_block (fs, journal->i_block, log + n - 1) != block + n - 1)
+    n = 1;
+  if (journal->window == NULL)
+    journal->window = malloc ((size_t)WINDOW_BLOCKS * fs->block_size);
+  journal->window_n = 0;
+  journal->walked += (uint64_t)n * fs->block_size;
+  if (journal->window == NULL || block == 0 || journal->walked > WALK_MAX
+      || !view_read (fs->view, block * fs->block_size, journal->window, (size_t)n * fs->block_size))
+    return NULL;
+  journal->window_log = log;
+  journal->window_n = n;
+  journal->last = log + n - 1;
+  return journal->window;
 }
 
 static struct entry *
@@ -119,11 +154,26 @@ tag_size (const struct ext_journal *journal)
   return (journal->incompat & INCOMPAT_64BIT ? 12 : 8) + (journal->incompat & INCOMPAT_CSUM_V2 ? 2 : 0);
 }
 
+static bool
+take (struct ext_journal *journal, struct entry entry)
+{
+  if (journal->n_taken == journal->room) {
+    uint32_t room = journal->room ? journal->room * 2 : 256;
+    struct entry *more = room <= VERSIONS_MAX ? realloc (journal->taken, room * sizeof *more) : NULL;
+    if (more == NULL)
+      return false;
+    journal->taken = more;
+    journal->room = room;
+  }
+  journal->taken[journal->n_taken++] = entry;
+  return true;
+}
+
 /* Takes the tags of a descriptor block.  *log: the descriptor's place; becomes that of the block after its
- * data.  keep: the transaction is known to be committed. */
+ * data. */
 static bool
 take_tags (struct ext_journal *journal, const struct ext *fs, const uint8_t *block, uint32_t sequence,
-           bool keep, uint32_t *log)
+           uint32_t *log)
 {
   bool v3 = journal->incompat & INCOMPAT_CSUM_V3;
   size_t size = tag_size (journal), at = 12;
@@ -137,7 +187,7 @@ take_tags (struct ext_journal *journal, const struct ext *fs, const uint8_t *blo
     if (journal->incompat & INCOMPAT_64BIT)
       home |= (uint64_t)be32 (tag + 8) << 32;
     struct entry entry = { home, *log, sequence, flags & TAG_ESCAPE };
-    if (keep && !(flags & TAG_DELETED) && !remember (journal, entry))
+    if (!(flags & TAG_DELETED) && !take (journal, entry))
       return false;
     at += size + (flags & TAG_SAME_UUID ? 0 : 16);
     *log = next (journal, *log);
@@ -145,37 +195,38 @@ take_tags (struct ext_journal *journal, const struct ext *fs, const uint8_t *blo
   return true;
 }
 
-static void
+/* What is in place counts from here on; block 0 of the log is its superblock. */
+static bool
 take_revokes (struct ext_journal *journal, const struct ext *fs, const uint8_t *block, uint32_t sequence)
 {
   uint32_t end = be32 (block + 12), size = journal->incompat & INCOMPAT_64BIT ? 8 : 4;
-  for (uint32_t at = 16; journal->n_slots && at + size <= end && end <= fs->block_size; at += size) {
-    uint64_t home = size == 8 ? be64 (block + at) : be32 (block + at);
-    struct entry *slot = find (journal->slots, journal->n_slots, home);
-    if (slot->block == home && (int32_t)(slot->sequence - sequence) <= 0)
-      slot->log = 0; /* what is in place counts; block 0 of the log is its superblock */
+  for (uint32_t at = 16; at + size <= end && end <= fs->block_size; at += size) {
+    struct entry entry = { size == 8 ? be64 (block + at) : be32 (block + at), 0, sequence, false };
+    if (!take (journal, entry))
+      return false;
   }
+  return true;
 }
 
-/* One pass over one transaction; false: it ends the log.  *log and is moved behind its commit block. */
+/* One transaction, whose tags are in journal->taken then; false: it ends the log.  *log is moved behind its
+ * commit block. */
 static bool
-walk_transaction (struct ext_journal *journal, struct ext *fs, uint8_t *block, uint32_t sequence, bool keep,
-                  uint32_t *log, uint32_t *steps)
+walk_transaction (struct ext_journal *journal, struct ext *fs, uint32_t sequence, uint32_t *log)
 {
-  while ((*steps)-- > 0) {
-    if (!read_log (journal, fs, *log, block, fs->block_size) || be32 (block) != MAGIC
-        || be32 (block + 8) != sequence)
+  journal->n_taken = 0;
+  for (uint32_t steps = journal->end - journal->first; steps > 0; steps--) {
+    const uint8_t *block = read_window (journal, fs, *log);
+    if (block == NULL)
+      fs->approximate = true;
+    if (block == NULL || be32 (block) != MAGIC || be32 (block + 8) != sequence)
       return false;
+    bool ok = true;
     switch (be32 (block + 4)) {
     case DESCRIPTOR:
-      if (!take_tags (journal, fs, block, sequence, keep, log)) {
-        fs->approximate = true;
-        return false;
-      }
+      ok = take_tags (journal, fs, block, sequence, log);
       break;
     case REVOKE:
-      if (keep)
-        take_revokes (journal, fs, block, sequence);
+      ok = take_revokes (journal, fs, block, sequence);
       *log = next (journal, *log);
       break;
     case COMMIT:
@@ -184,22 +235,32 @@ walk_transaction (struct ext_journal *journal, struct ext *fs, uint8_t *block, u
     default:
       return false;
     }
+    if (!ok) {
+      fs->approximate = true;
+      return false;
+    }
   }
   return false;
 }
 
-static void
+/* False: there is more than is walked; the older part of a log alone is worse than nothing. */
+static bool
 walk (struct ext_journal *journal, struct ext *fs, uint32_t start, uint32_t sequence)
 {
-  bytes_autofree uint8_t *block = malloc (fs->block_size);
-  uint32_t steps = journal->end - journal->first;
-  while (block) {
-    uint32_t behind = start, budget = steps;
-    if (!walk_transaction (journal, fs, block, sequence, false, &behind, &budget))
-      return;
-    walk_transaction (journal, fs, block, sequence, true, &start, &steps);
-    sequence++;
+  journal->next = start;
+  journal->sequence = sequence;
+  while (walk_transaction (journal, fs, sequence, &start)) {
+    for (uint32_t i = 0; i < journal->n_taken; i++) {
+      const struct entry *entry = &journal->taken[i];
+      bool known
+          = journal->n_slots && find (journal->slots, journal->n_slots, entry->block)->block == entry->block;
+      if ((entry->log != 0 || known) && !remember (journal, *entry))
+        fs->approximate = true;
+    }
+    journal->next = start;
+    journal->sequence = ++sequence;
   }
+  return !fs->approximate;
 }
 
 struct ext_journal *
@@ -222,13 +283,22 @@ ext_journal_read (struct ext *fs, bool *failed)
     journal->end = fast < journal->end ? journal->end - fast : 0;
   }
   *failed = (journal->incompat & (INCOMPAT_FAST_COMMIT | INCOMPAT_ASYNC_COMMIT)) != 0;
-  uint32_t start = be32 (super + 28);
-  if (start == 0 || journal->first == 0 || start < journal->first || start >= journal->end) {
-    *failed = *failed || start != 0;
+  if (journal->first == 0 || journal->first >= journal->end) {
+    *failed = true;
     ext_journal_free (journal);
     return NULL;
   }
-  walk (journal, fs, start, be32 (super + 24));
+  uint32_t start = be32 (super + 28), head = be32 (super + 0x58);
+  /* A clean one goes on where it ended (kernel 6.4), or at its beginning. */
+  journal->next = head >= journal->first && head < journal->end ? head : journal->first;
+  journal->sequence = be32 (super + 24);
+  if (start == 0)
+    return journal;
+  if (start < journal->first || start >= journal->end || !walk (journal, fs, start, journal->sequence)) {
+    *failed = true;
+    ext_journal_free (journal);
+    return NULL;
+  }
   return journal;
 }
 
@@ -238,7 +308,28 @@ ext_journal_free (struct ext_journal *journal)
   if (journal == NULL)
     return;
   free (journal->slots);
+  free (journal->taken);
+  free (journal->window);
   free (journal);
+}
+
+bool
+ext_journal_since (struct ext *fs, const struct ext_journal *before,
+                   bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque)
+{
+  struct ext_journal *journal = fs->journal;
+  if (journal == NULL || before == NULL)
+    return false;
+  uint32_t log = before->next, sequence = before->sequence;
+  bytes_autofree uint8_t *data = malloc (fs->block_size);
+  journal->walked = 0;
+  for (; data && walk_transaction (journal, fs, sequence, &log); sequence++)
+    for (uint32_t i = 0; i < journal->n_taken; i++)
+      if (journal->taken[i].log != 0 && version (opaque, journal->taken[i].block, NULL)
+          && (!read_log (journal, fs, journal->taken[i].log, data, fs->block_size)
+              || !version (opaque, journal->taken[i].block, data)))
+        return false;
+  return sequence == journal->sequence;
 }
 
 bool

@@ -1,9 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "ext-place.h"
-
+/*
+ * Blocks of an ext filesystem by its block bitmaps, as they are after replaying the journal.  A freed block
+ * is discarded or used again only once the transaction that freed it is in the journal, so a block that both
+ * bitmaps have in use, and no bitmap that was journaled in between had free, was overwritten in place.  Where
+ * the journal does not reach so far back, only "in use, by maps that are late" is said.
+ */
 #include "bytes.h"
+#include "ext.h"
+#include "place-map.h"
 
 #define NO_GROUP UINT32_MAX
+
+struct ext_side {
+  struct ext fs;
+  uint8_t *bitmap; /* of bitmap_group */
+  uint32_t bitmap_group;
+  bool uninit; /* that group has none: its blocks are free */
+};
+
+struct ext_place {
+  struct place_map map;
+  struct ext_side now, before;
+  struct ext_between *between; /* NULL: not known */
+};
 
 static bool
 side_open (struct ext_side *side, const struct view *view)
@@ -23,29 +42,6 @@ side_close (struct ext_side *side)
 {
   ext_close (&side->fs);
   free (side->bitmap);
-}
-
-bool
-ext_place_open (struct ext_place *place, const struct view *now, const struct view *before)
-{
-  if (!side_open (&place->now, now))
-    return false;
-  if (!side_open (&place->before, before)) {
-    side_close (&place->now);
-    return false;
-  }
-  if (place->now.fs.block_size == place->before.fs.block_size
-      && memcmp (place->now.fs.super + 0x68, place->before.fs.super + 0x68, 16) == 0)
-    return true;
-  ext_place_close (place);
-  return false;
-}
-
-void
-ext_place_close (struct ext_place *place)
-{
-  side_close (&place->now);
-  side_close (&place->before);
 }
 
 enum use { USE_UNKNOWN, USE_FREE, USE_TAKEN };
@@ -97,14 +93,49 @@ is_metadata (const struct ext *fs, uint64_t block)
   return false;
 }
 
-enum guardd_change_place
-ext_place_of (struct ext_place *place, uint64_t offset)
+static enum guardd_change_place
+place_of (struct place_map *map, uint64_t offset)
 {
+  struct ext_place *place = (struct ext_place *)map;
   uint64_t block = offset / place->now.fs.block_size;
   if (is_metadata (&place->now.fs, block))
     return GUARDD_PLACE_METADATA;
   enum use now = side_use (&place->now, block), before = side_use (&place->before, block);
   if (now == USE_UNKNOWN || before == USE_UNKNOWN)
     return GUARDD_PLACE_UNKNOWN;
-  return now == USE_TAKEN && before == USE_TAKEN ? GUARDD_PLACE_KEPT : GUARDD_PLACE_FREE;
+  if (now == USE_FREE)
+    return GUARDD_PLACE_FREE;
+  const struct ext *fs = &place->now.fs;
+  uint32_t group = (uint32_t)((block - fs->first_block) / fs->group_blocks);
+  uint64_t bit = (block - ext_group_start (fs, group)) / fs->cluster_blocks;
+  if (before == USE_FREE || (place->between && ext_between_was_free (place->between, group, bit)))
+    return GUARDD_PLACE_NEW;
+  return place->between ? GUARDD_PLACE_KEPT : GUARDD_PLACE_LATE;
+}
+
+static void
+place_close (struct place_map *map)
+{
+  struct ext_place *place = (struct ext_place *)map;
+  side_close (&place->now);
+  side_close (&place->before);
+  ext_between_free (place->between);
+  free (place);
+}
+
+struct place_map *
+ext_place_open (const struct view *now, const struct view *before)
+{
+  struct ext_place *place = calloc (1, sizeof *place);
+  if (place == NULL)
+    return NULL;
+  place->map = (struct place_map){ place_of, place_close };
+  const struct ext *is = &place->now.fs, *was = &place->before.fs;
+  if (side_open (&place->now, now) && side_open (&place->before, before) && is->block_size == was->block_size
+      && memcmp (is->super + 0x68, was->super + 0x68, 16) == 0) {
+    place->between = ext_between_read (&place->now.fs, was);
+    return &place->map;
+  }
+  place_close (&place->map);
+  return NULL;
 }

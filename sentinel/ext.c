@@ -144,8 +144,11 @@ ext_open (struct ext *fs, const struct view *view)
     return EXT_NONE;
   if (!read_geometry (fs))
     return EXT_DAMAGED;
-  if ((fs->compat & COMPAT_HAS_JOURNAL) && (fs->incompat & INCOMPAT_RECOVER))
-    fs->journal = ext_journal_read (fs, &fs->approximate);
+  if (fs->compat & COMPAT_HAS_JOURNAL) {
+    bool failed;
+    fs->journal = ext_journal_read (fs, &failed);
+    fs->approximate = failed && (fs->incompat & INCOMPAT_RECOVER);
+  }
   if (read_descriptors (fs))
     return EXT_FOUND;
   ext_close (fs);

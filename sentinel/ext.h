@@ -46,11 +46,25 @@ struct ext_group {
 void ext_group (const struct ext *fs, uint32_t group, struct ext_group *is);
 
 /* --- ext-journal.c --- */
-/* Walks the journal (inode 8); NULL without *failed: it is clean, or there is none. */
+/* Walks the journal (inode 8).  *failed: what is in it is not known, and what is in place may be late. */
 struct ext_journal *ext_journal_read (struct ext *fs, bool *failed);
 void ext_journal_free (struct ext_journal *journal); /* NULL is fine */
 /* True: the block's newest committed content is in the journal, and was read. */
 bool ext_journal_block (struct ext_journal *journal, struct ext *fs, uint64_t block, void *data);
+
+/* Every content that the journal has of some blocks, in order, of transactions since an earlier snapshot's
+ * last one.  version: with data NULL it says whether it wants to see the block; false otherwise ends it.
+ * False: not all of them are there any more. */
+bool ext_journal_since (struct ext *fs, const struct ext_journal *before,
+                        bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque);
+
+/* --- ext-between.c: block bitmaps between two snapshots --- */
+struct ext_between;
+/* NULL: not known; a block that is in use in both may have been free. */
+struct ext_between *ext_between_read (struct ext *now, const struct ext *before);
+void ext_between_free (struct ext_between *between); /* NULL is fine */
+/* Whether a bit of a group's bitmap was clear in between. */
+bool ext_between_was_free (const struct ext_between *between, uint32_t group, uint64_t bit);
 
 /* --- ext-inode.c --- */
 /* Where block `logical` of the file whose i_block[] this is lies; 0: nowhere. */

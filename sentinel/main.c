@@ -99,6 +99,8 @@ main (void)
   if (views == NULL)
     return 2;
   probe_disk (&seen, &now, views);
+  if (now.starved)
+    return 2; /* what looks damaged may only not have been read: blind is the word for it */
   place_runs (&seen, views, &before, runs, start.n_runs);
   seen.read_bytes = now.read_bytes + before.read_bytes;
   seen.elapsed_us = now_us () - started;

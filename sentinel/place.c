@@ -2,7 +2,7 @@
 #include "place.h"
 
 #include "bytes.h"
-#include "ext-place.h"
+#include "place-map.h"
 
 #define PIECE 4096u
 
@@ -11,9 +11,8 @@ struct maps {
   const struct probe_views *views;
   struct view_source *before;
   uint32_t open; /* whose maps are open; GUARDD_STRUCTURES_MAX: nobody's */
-  bool readable;
   struct view view_before;
-  struct ext_place ext;
+  struct place_map *map; /* NULL: they cannot be read */
 };
 
 /* The innermost structure that holds a byte of the disk; *inside: where in it. */
@@ -36,20 +35,33 @@ find_structure (const struct maps *maps, uint64_t offset, uint64_t *inside)
 static void
 close_maps (struct maps *maps)
 {
-  if (maps->open != GUARDD_STRUCTURES_MAX && maps->readable)
-    ext_place_close (&maps->ext);
+  if (maps->map)
+    maps->map->close (maps->map);
+  maps->map = NULL;
   maps->open = GUARDD_STRUCTURES_MAX;
 }
 
 static void
 open_maps (struct maps *maps, uint32_t structure)
 {
+  const struct view *now = &maps->views->of[structure];
   close_maps (maps);
   maps->open = structure;
-  maps->view_before = maps->views->of[structure];
+  maps->view_before = *now;
   maps->view_before.source = maps->before;
-  maps->readable = maps->seen->structures[structure].kind == GUARDD_STRUCTURE_EXT && maps->before->size > 0
-                   && ext_place_open (&maps->ext, &maps->views->of[structure], &maps->view_before);
+  if (maps->before->size == 0)
+    return;
+  switch (maps->seen->structures[structure].kind) {
+  case GUARDD_STRUCTURE_EXT:
+    maps->map = ext_place_open (now, &maps->view_before);
+    break;
+  case GUARDD_STRUCTURE_XFS:
+    maps->map = xfs_place_open (now, &maps->view_before);
+    break;
+  case GUARDD_STRUCTURE_NTFS:
+    maps->map = ntfs_place_open (now, &maps->view_before);
+    break;
+  }
 }
 
 static enum guardd_change_place
@@ -61,7 +73,7 @@ place_of (struct maps *maps, uint64_t offset)
     return GUARDD_PLACE_UNKNOWN;
   if (structure != maps->open)
     open_maps (maps, structure);
-  return maps->readable ? ext_place_of (&maps->ext, inside) : GUARDD_PLACE_UNKNOWN;
+  return maps->map ? maps->map->of (maps->map, inside) : GUARDD_PLACE_UNKNOWN;
 }
 
 void

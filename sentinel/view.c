@@ -46,8 +46,10 @@ view_part (struct view *view, const struct view *of, uint64_t offset, uint64_t l
 static bool
 source_read (struct view_source *source, uint64_t offset, void *data, size_t length)
 {
-  if (length > source->budget || source->budget_calls == 0)
+  if (length > source->budget || source->budget_calls == 0) {
+    source->starved = true;
     return false;
+  }
   source->budget -= length;
   source->budget_calls--;
   source->read_bytes += length;

@@ -22,6 +22,7 @@ struct view_source {
   uint64_t budget;       /* bytes that may still be read */
   uint64_t budget_calls; /* reads that may still be done */
   uint64_t read_bytes;
+  bool starved; /* a read was refused for the budget: what was seen since cannot be believed */
 };
 
 struct view_extent {

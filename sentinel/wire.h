@@ -17,7 +17,7 @@
 #define WIRE_LENGTH_MAX (1u << 20) /* bytes of one request */
 #define WIRE_RUNS_MAX 65536u
 /* What one look may read: 2 MiB for structure is the aim, the rest is for what nobody has seen yet. */
-#define WIRE_BUDGET (64u << 20)
+#define WIRE_BUDGET (160u << 20)
 #define WIRE_BUDGET_CALLS 50000u
 
 enum wire_view { WIRE_NOW = 0, WIRE_BEFORE = 1, WIRE_REPORT = 2 };

@@ -77,9 +77,11 @@ enum guardd_change_class {
 /* By the filesystem's own maps, before and after. */
 enum guardd_change_place {
   GUARDD_PLACE_UNKNOWN = 0, /* no map could be read */
-  GUARDD_PLACE_FREE,        /* is free now, or was free before */
-  GUARDD_PLACE_KEPT,        /* allocated before and after: something was overwritten in place */
+  GUARDD_PLACE_FREE,        /* is free now */
+  GUARDD_PLACE_KEPT,        /* in use before, now, and all the while: something was overwritten in place */
   GUARDD_PLACE_METADATA,    /* superblock, descriptors, inodes in use */
+  GUARDD_PLACE_NEW,         /* was free before, or in between, and is in use now */
+  GUARDD_PLACE_LATE, /* in use before and now, by maps that may be a minute late, or not seen in between */
   GUARDD_PLACES,
 };
 

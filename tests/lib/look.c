@@ -94,6 +94,16 @@ print_structure (const struct guardd_structure *is)
   printf ("}");
 }
 
+static void
+print_places (const char *key, const uint64_t places[GUARDD_PLACES])
+{
+  static const char *const names[GUARDD_PLACES] = { "unknown", "free", "kept", "metadata", "new", "late" };
+  printf (", \"%s\": {", key);
+  for (unsigned i = 0; i < GUARDD_PLACES; i++)
+    printf ("%s\"%s\": %" PRIu64, i ? ", " : "", names[i], places[i]);
+  printf ("}");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -112,10 +122,10 @@ main (int argc, char **argv)
     n = find_runs (fd, fd_before, now.size < before.size ? now.size : before.size, runs);
     place_runs (&seen, &views, &before, runs, n);
   }
-  printf ("{\"read_bytes\": %" PRIu64 ", \"to_zero\": [", now.read_bytes + before.read_bytes);
-  for (unsigned place = 0; place < GUARDD_PLACES; place++)
-    printf ("%s%" PRIu64, place ? ", " : "", seen.changed[GUARDD_CHANGE_TO_ZERO][place]);
-  printf ("], \"structures\": [");
+  printf ("{\"read_bytes\": %" PRIu64, now.read_bytes + before.read_bytes);
+  print_places ("to_zero", seen.changed[GUARDD_CHANGE_TO_ZERO]);
+  print_places ("other", seen.changed[GUARDD_CHANGE_OTHER]);
+  printf (", \"structures\": [");
   for (uint32_t i = 0; i < seen.n_structures; i++) {
     printf (i ? ",\n" : "\n");
     print_structure (&seen.structures[i]);

@@ -93,15 +93,67 @@ def test_ext4_zeroed_blocks_are_told_apart_by_the_bitmap(_):
         run("cp", disk, before)
         mounted(disk, "rm a; sync; fstrim .")
         run("cp", disk, trimmed)
-        _, free, kept, _ = look(trimmed, before)["to_zero"]
-        assert free >= 15 * MIB and kept < MIB, (free, kept)
+        zeroed = look(trimmed, before)["to_zero"]
+        assert zeroed["free"] >= 15 * MIB and zeroed["kept"] + zeroed["late"] < MIB, zeroed
         run("cp", before, wiped)
         where = run("debugfs", "-R", "blocks /b", wiped).split()
         wipe(wiped, int(where[-16 * 256]) * 4096, 8 * MIB)
-        _, free, kept, metadata = look(wiped, before)["to_zero"]
-        assert kept >= 7 * MIB and metadata == 0, (free, kept, metadata)
+        zeroed = look(wiped, before)["to_zero"]
+        assert zeroed["kept"] >= 7 * MIB and zeroed["metadata"] == 0, zeroed
         wipe(wiped, 4096, 4096)
-        assert look(wiped, before)["to_zero"][3] > 0, "the descriptors were zeroed"
+        assert look(wiped, before)["to_zero"]["metadata"] > 0, "the descriptors were zeroed"
+
+
+FILESYSTEMS = {"ext4": ["mkfs.ext4", "-q", "-b", "4096"], "xfs": ["mkfs.xfs", "-q"]}
+
+
+def test_what_was_free_in_between_was_not_overwritten_in_place(_):
+    for kind, tool in FILESYSTEMS.items():
+        with image(400 * MIB, *tool) as disk:
+            before, after = disk.parent / "before", disk.parent / "after"
+            # Both maps have the blocks in use: of the first file, then of the second, for which there is no other room.
+            mounted(disk, f"dd if=/dev/urandom of=a bs=1M count=200 2>/dev/null; sync; $COPY {before}; "
+                          f"rm a; sync; dd if=/dev/urandom of=b bs=1M count=220 conv=fsync 2>/dev/null; $COPY {after}")
+            other = look(after, before)["other"]
+            assert other["new"] >= 190 * MIB and other["kept"] + other["late"] < MIB, (kind, other)
+
+
+def test_files_that_are_overwritten_or_zeroed_are_kept(_):
+    for kind, tool in FILESYSTEMS.items():
+        with image(400 * MIB, *tool) as disk:
+            before, after, zeroed = (disk.parent / name for name in ("before", "after", "zeroed"))
+            mounted(disk, "dd if=/dev/urandom of=a bs=1M count=40 2>/dev/null; for i in $(seq 200); do echo $i >f$i; done; "
+                          f"sync; $COPY {before}; dd if=/dev/urandom of=a bs=1M count=30 conv=notrunc,fsync 2>/dev/null; "
+                          f"$COPY {after}; dd if=/dev/zero of=a bs=1M count=30 conv=notrunc,fsync 2>/dev/null; $COPY {zeroed}")
+            assert look(after, before)["other"]["kept"] >= 29 * MIB, (kind, look(after, before))
+            assert look(zeroed, after)["to_zero"]["kept"] >= 29 * MIB, (kind, look(zeroed, after))
+
+
+def test_xfs_deletion_and_trim_show_in_the_log_before_they_are_in_place(_):
+    with image(512 * MIB, *FILESYSTEMS["xfs"]) as disk:
+        before, gone, trimmed = (disk.parent / name for name in ("before", "gone", "trimmed"))
+        mounted(disk, "dd if=/dev/urandom of=a bs=1M count=40 2>/dev/null; mkdir d; for i in $(seq 3000); do echo $i >d/$i; done; "
+                      f"sync; $COPY {before}; rm -rf a d; sync; $COPY {gone}; fstrim .; $COPY {trimmed}")
+        used = [structures(path)["", "xfs"]["used_inodes"] for path in (before, gone)]
+        assert used[0] > 3000 and used[1] < 20, used
+        zeroed = look(trimmed, before)["to_zero"]
+        assert zeroed["free"] >= 39 * MIB and zeroed["kept"] + zeroed["late"] < MIB, zeroed
+
+
+def test_ntfs_clusters_in_use_are_in_use_by_a_late_map(_):
+    with image(256 * MIB, "mkntfs", "-q", "-F") as disk:
+        before, file = disk.parent / "before", disk.parent / "file"
+        file.write_bytes(os.urandom(10 * MIB))
+        run("ntfscp", disk, file, "file")
+        run("cp", disk, before)
+        file.write_bytes(os.urandom(10 * MIB))
+        run("ntfscp", disk, file, "file")
+        other = look(disk, before)["other"]
+        assert other["late"] >= 9 * MIB and other["kept"] == 0, other
+        run("cp", before, disk)
+        run("ntfscp", disk, file, "another")
+        other = look(disk, before)["other"]
+        assert other["new"] >= 9 * MIB and other["late"] < MIB, other
 
 
 def test_a_format_over_a_filesystem_shows_as_another_one(_):

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clusters of an NTFS volume by its $Bitmap, which is written some time after the change, and whose log is
+ * not read: a file may have been deleted and its clusters discarded or given to another one while both maps
+ * still have them in use.  So nothing is ever said to be kept, only "in use, by maps that are late".
+ */
+#include "bytes.h"
+#include "ntfs.h"
+#include "place-map.h"
+
+#define WINDOW 4096u /* bytes of the map: 32,768 clusters */
+#define NOWHERE UINT64_MAX
+
+struct side {
+  struct ntfs fs;
+  struct ntfs_stream bitmap;
+  uint64_t window_at; /* byte of the map */
+  uint8_t window[WINDOW];
+};
+
+struct ntfs_place {
+  struct place_map map;
+  struct side now, before;
+};
+
+enum use { USE_UNKNOWN, USE_FREE, USE_TAKEN };
+
+static bool
+side_open (struct side *side, const struct view *view)
+{
+  uint8_t boot[512], record[NTFS_RECORD_MAX];
+  side->window_at = NOWHERE;
+  return ntfs_open (&side->fs, view, boot) == NTFS_FOUND
+         && ntfs_read_record (&side->fs, side->fs.mft + (uint64_t)NTFS_BITMAP * side->fs.record, record)
+         && ntfs_find_stream (&side->fs, record, NTFS_DATA, &side->bitmap);
+}
+
+static enum use
+side_use (struct side *side, uint64_t cluster)
+{
+  uint64_t byte = cluster / 8, at = byte / WINDOW * WINDOW;
+  if (byte >= side->bitmap.size)
+    return USE_UNKNOWN;
+  if (side->window_at != at) {
+    size_t length = side->bitmap.size - at < WINDOW ? (size_t)(side->bitmap.size - at) : WINDOW;
+    side->window_at = NOWHERE;
+    if (!ntfs_read_stream (&side->fs, &side->bitmap, at, side->window, length))
+      return USE_UNKNOWN;
+    side->window_at = at;
+  }
+  return side->window[byte - at] >> cluster % 8 & 1 ? USE_TAKEN : USE_FREE;
+}
+
+/* The boot sector, and the records of the MFT's own files at its start. */
+static bool
+is_metadata (const struct ntfs *fs, uint64_t offset)
+{
+  return offset < 4096 || (offset >= fs->mft / 4096 * 4096 && offset < fs->mft + 16ull * fs->record);
+}
+
+static enum guardd_change_place
+place_of (struct place_map *map, uint64_t offset)
+{
+  struct ntfs_place *place = (struct ntfs_place *)map;
+  if (is_metadata (&place->now.fs, offset))
+    return GUARDD_PLACE_METADATA;
+  uint64_t cluster = offset / place->now.fs.cluster;
+  enum use now = side_use (&place->now, cluster), before = side_use (&place->before, cluster);
+  if (now == USE_UNKNOWN || before == USE_UNKNOWN)
+    return GUARDD_PLACE_UNKNOWN;
+  if (now == USE_FREE)
+    return GUARDD_PLACE_FREE;
+  return before == USE_FREE ? GUARDD_PLACE_NEW : GUARDD_PLACE_LATE;
+}
+
+static void
+place_close (struct place_map *map)
+{
+  free (map);
+}
+
+struct place_map *
+ntfs_place_open (const struct view *now, const struct view *before)
+{
+  struct ntfs_place *place = calloc (1, sizeof *place);
+  if (place == NULL)
+    return NULL;
+  place->map = (struct place_map){ place_of, place_close };
+  if (side_open (&place->now, now) && side_open (&place->before, before)
+      && place->now.fs.cluster == place->before.fs.cluster
+      && memcmp (place->now.fs.serial, place->before.fs.serial, sizeof place->now.fs.serial) == 0)
+    return &place->map;
+  place_close (&place->map);
+  return NULL;
+}
