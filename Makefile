@@ -53,7 +53,7 @@ BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/
 .PHONY: all help deps check unit attacks bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(BUILD)/guardd-plugin-check $(PLUGINS)
+all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(BUILD)/guardd-lvm $(BUILD)/guardd-plugin-check $(PLUGINS)
 
 help:
 	@echo 'make             build into build/'
@@ -107,6 +107,13 @@ $(BUILD)/guardd-inspector: $(BUILD)/obj/inspector/main.o $(INSPECTOR_O) $(BUILD)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(INSPECTOR_LIBS)
 
+# The only program that links liblvm2cmd.  client.c is for who asks it.
+LVM_LIBS = $(shell pkg-config --libs glib-2.0 gio-2.0 json-c devmapper 2>/dev/null) -llvm2cmd
+LVM_CLIENT_O := $(BUILD)/obj/lvm/client.o $(BUILD)/obj/lvm/names.o
+$(BUILD)/guardd-lvm: $(filter-out $(BUILD)/obj/lvm/client.o,$(call objects,lvm)) $(BUILD)/libbase.a
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LVM_LIBS)
+
 # Of guardd's it includes include/ alone.
 $(BUILD)/guardd-plugin-check: $(call objects,conformance)
 	$(say) LD $@
@@ -143,6 +150,8 @@ $(BUILD)/tests/%: tests/%.c $(LIBS) $(BUILD)/libsentinel.a
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(ALL_LDFLAGS) $(LIBS) $(BUILD)/libsentinel.a $(PKGLIBS) $(SENTINEL_LIBS)
 
 $(BUILD)/tests/bench/find0: PKGLIBS += -lguestfs
+$(BUILD)/tests/unit/test-lvm-client $(BUILD)/tests/lib/lvm-ask: $(LVM_CLIENT_O)
+$(BUILD)/tests/unit/test-lvm-client $(BUILD)/tests/lib/lvm-ask: PKGLIBS += $(LVM_CLIENT_O)
 $(BUILD)/tests/unit/test-sandbox: $(BUILD)/obj/sentinel/sandbox.o
 $(BUILD)/tests/unit/test-sandbox: PKGLIBS += $(BUILD)/obj/sentinel/sandbox.o -lseccomp
 

@@ -17,6 +17,7 @@ import sys
 import time
 import traceback
 
+from appliance import run_inside
 from bed import Bed, CommandError, Disk, qemu_open_files
 from guest import GuestError
 from wait import until
@@ -95,11 +96,15 @@ def run_all(functions, bed):
     return failed
 
 
-def main(bed=True, **bed_options):
-    """bed=False: for tests that need none; they are called with None.  Options are those of class Bed."""
-    if bed and "BED_INSIDE" not in os.environ:
+def main(bed=True, inside=False, **bed_options):
+    """bed=False: for tests that need none; they are called with None.  Options are those of class Bed.
+    inside=True: in a guest with a device-mapper (appliance.py), all of the program, its bed too."""
+    inside = inside and "GUARDD_INSIDE" not in os.environ
+    if (bed or inside) and "BED_INSIDE" not in os.environ:
         enter = pathlib.Path(__file__).with_name("enter")
         os.execv(enter, [str(enter), sys.executable, *sys.argv])
+    if inside:
+        sys.exit(run_inside(sys.argv[0], sys.argv[1:]))
     space = vars(sys.modules["__main__"])
     functions = [(name, value) for name, value in space.items() if name.startswith("test_") and callable(value)]
     wanted = [word for word in sys.argv[1:] if not word.startswith("-")]

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "mapper.h"
+
+#include <errno.h>
+#include <gio/gio.h>
+#include <inttypes.h>
+#include <libdevmapper.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SECTOR 512u
+#define METADATA_BLOCK 4096u
+#define DEVICES_MAX 20000u
+
+typedef struct dm_task dm_task;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (dm_task, dm_task_destroy)
+
+static char *
+device_name (const char *vg, const char *lv, const char *layer)
+{
+  struct dm_pool *memory = dm_pool_create ("names", 1024);
+  char *name = memory ? g_strdup (dm_build_dm_name (memory, vg, lv, layer)) : NULL;
+  if (memory)
+    dm_pool_destroy (memory);
+  return name;
+}
+
+static bool
+mapper_fail (GError **error, const char *device, const char *what)
+{
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: device-mapper cannot %s: %s", device, what,
+               g_strerror (errno));
+  return false;
+}
+
+/* The parameters of the only target of a device; valid as long as the task. */
+static const char *
+target_ask (dm_task *task, const char *device, const char *wanted)
+{
+  uint64_t start, length;
+  char *type = NULL, *parameters = NULL;
+  if (!dm_task_set_name (task, device) || !dm_task_no_flush (task) || !dm_task_run (task))
+    return NULL;
+  dm_get_next_target (task, NULL, &start, &length, &type, &parameters);
+  if (type == NULL || strcmp (type, wanted) != 0) {
+    errno = ENODEV;
+    return NULL;
+  }
+  return parameters;
+}
+
+static bool
+usage_chunk (const char *device, PoolUsage *usage, GError **error)
+{
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_TABLE);
+  const char *table = task ? target_ask (task, device, "thin-pool") : NULL;
+  guint64 sectors = 0;
+  /* metadata device, data device, chunk, low water mark */
+  if (table == NULL || sscanf (table, "%*s %*s %" SCNu64, &sectors) != 1 || sectors == 0)
+    return mapper_fail (error, device, "say the thin pool's table (is it active?)");
+  usage->chunk_bytes = sectors * SECTOR;
+  return true;
+}
+
+bool
+mapper_usage (const char *vg, const char *pool, PoolUsage *usage, GError **error)
+{
+  g_autofree char *device = device_name (vg, pool, "tpool");
+  if (!usage_chunk (device, usage, error))
+    return false;
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_STATUS);
+  const char *text = task ? target_ask (task, device, "thin-pool") : NULL;
+  struct dm_pool *memory = dm_pool_create ("status", 1024);
+  struct dm_status_thin_pool *status = NULL;
+  bool ok = text && memory && dm_get_status_thin_pool (memory, text, &status);
+  if (ok) {
+    usage->data_bytes = status->total_data_blocks * usage->chunk_bytes;
+    usage->data_used_bytes = status->used_data_blocks * usage->chunk_bytes;
+    usage->metadata_bytes = status->total_metadata_blocks * METADATA_BLOCK;
+    usage->metadata_used_bytes = status->used_metadata_blocks * METADATA_BLOCK;
+    usage->held_root = status->held_metadata_root;
+    usage->discards = status->discards != DM_THIN_DISCARDS_IGNORE;
+    usage->writable = !status->read_only && !status->fail && !status->out_of_data_space
+                      && !status->needs_check && !status->error;
+  }
+  if (memory)
+    dm_pool_destroy (memory);
+  return ok || mapper_fail (error, device, "say the thin pool's status");
+}
+
+static bool
+pool_message (const char *vg, const char *pool, const char *message, GError **error)
+{
+  g_autofree char *device = device_name (vg, pool, "tpool");
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_TARGET_MSG);
+  if (task && dm_task_set_name (task, device) && dm_task_set_sector (task, 0)
+      && dm_task_set_message (task, message) && dm_task_run (task))
+    return true;
+  return mapper_fail (error, device, message);
+}
+
+bool
+mapper_reserve_metadata (const char *vg, const char *pool, GError **error)
+{
+  return pool_message (vg, pool, "reserve_metadata_snap", error);
+}
+
+bool
+mapper_release_metadata (const char *vg, const char *pool, GError **error)
+{
+  return pool_message (vg, pool, "release_metadata_snap", error);
+}
+
+char *
+mapper_metadata_path (const char *vg, const char *pool)
+{
+  g_autofree char *lv = g_strconcat (pool, "_tmeta", NULL), *name = device_name (vg, lv, NULL);
+  return g_strconcat (dm_dir (), "/", name, NULL);
+}
+
+/* --- what was left suspended --- */
+
+static bool
+is_suspended (const char *device, const char *prefix)
+{
+  struct dm_info info;
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_INFO);
+  if (task == NULL || !dm_task_set_name (task, device) || !dm_task_run (task)
+      || !dm_task_get_info (task, &info) || !info.exists || !info.suspended)
+    return false;
+  const char *uuid = dm_task_get_uuid (task);
+  return uuid != NULL && g_str_has_prefix (uuid, prefix);
+}
+
+static bool
+resume (const char *device, GError **error)
+{
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_RESUME);
+  if (task && dm_task_set_name (task, device) && dm_task_run (task))
+    return true;
+  return mapper_fail (error, device, "resume it");
+}
+
+GPtrArray *
+mapper_resume (const char *vg_uuid, GError **error)
+{
+  g_autofree char *prefix = g_strconcat ("LVM-", vg_uuid, NULL);
+  g_autoptr (GPtrArray) resumed = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_LIST);
+  const struct dm_names *names = task && dm_task_run (task) ? dm_task_get_names (task) : NULL;
+  if (names == NULL) {
+    mapper_fail (error, "its devices", "list them");
+    return NULL;
+  }
+  for (guint n = 0; names->dev != 0 && n < DEVICES_MAX; n++) {
+    if (is_suspended (names->name, prefix)) {
+      if (!resume (names->name, error))
+        return NULL;
+      g_ptr_array_add (resumed, g_strdup (names->name));
+    }
+    if (names->next == 0)
+      break;
+    names = (const struct dm_names *)(const void *)((const char *)names + names->next);
+  }
+  return g_steal_pointer (&resumed);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "operations.h"
+
+#include "base/json.h"
+#include "delta.h"
+#include "engine.h"
+#include "mapper.h"
+#include "names.h"
+#include "report.h"
+
+#include <gio/gio.h>
+#include <string.h>
+
+#define LIST_MAX 256u
+#define SECTOR 512u
+/* -A n: or every snapshot would leave a copy of the group's metadata in /etc/lvm/archive. */
+#define QUIETLY "-A n -y"
+
+/* --- arguments: nothing that was not checked gets into a command line --- */
+
+static bool
+refuse (GError **error, const char *key)
+{
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "\"%s\" is no name that LVM would take", key);
+  return false;
+}
+
+static bool
+get_name (json_object *request, const char *key, const char **name, GError **error)
+{
+  return json_get_string (request, key, name, error) && (lvm_name_is_valid (*name) || refuse (error, key));
+}
+
+static bool
+get_volume (json_object *request, const char **vg, const char *key, const char **lv, GError **error)
+{
+  if (!get_name (request, "vg", vg, error) || !get_name (request, key, lv, error))
+    return false;
+  return lvm_names_fit (*vg, *lv) || refuse (error, key);
+}
+
+/* "vg/a vg/b"; g_free().  NULL: one is none. */
+static char *
+get_volumes (json_object *request, const char **vg, GError **error)
+{
+  json_object *list = NULL;
+  g_autoptr (GString) words = g_string_new (NULL);
+  if (!get_name (request, "vg", vg, error) || !json_get_array (request, "lvs", &list, error))
+    return NULL;
+  size_t n = json_object_array_length (list);
+  for (size_t i = 0; i < n && i < LIST_MAX; i++) {
+    const char *lv = json_object_get_string (json_object_array_get_idx (list, i));
+    if (!lvm_name_is_valid (lv) || !lvm_names_fit (*vg, lv)) {
+      refuse (error, "lvs");
+      return NULL;
+    }
+    g_string_append_printf (words, "%s%s/%s", i ? " " : "", *vg, lv);
+  }
+  if (n > 0 && n <= LIST_MAX)
+    return g_string_free (g_steal_pointer (&words), FALSE);
+  refuse (error, "lvs");
+  return NULL;
+}
+
+/* " --addtag a --addtag b"; g_free() */
+static char *
+get_tags (json_object *request, GError **error)
+{
+  json_object *list = NULL;
+  g_autoptr (GString) words = g_string_new (NULL);
+  if (!json_get_array (request, "tags", &list, error))
+    return NULL;
+  for (size_t i = 0; i < json_object_array_length (list) && i < LIST_MAX; i++) {
+    const char *tag = json_object_get_string (json_object_array_get_idx (list, i));
+    if (!lvm_tag_is_valid (tag)) {
+      refuse (error, "tags");
+      return NULL;
+    }
+    g_string_append_printf (words, " --addtag %s", tag);
+  }
+  return g_string_free (g_steal_pointer (&words), FALSE);
+}
+
+/* Bytes, in whole sectors: LVM takes no other size, and rounds it up to whole extents. */
+static bool
+get_size (json_object *request, guint64 *size, GError **error)
+{
+  if (!json_get_u64 (request, "size", size, error))
+    return false;
+  *size = (*size + SECTOR - 1) / SECTOR * SECTOR;
+  return *size > 0 || refuse (error, "size");
+}
+
+/* --- looking --- */
+
+static bool
+op_report (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL;
+  return get_name (request, "vg", &vg, error) && report_group (vg, answer, error);
+}
+
+static bool
+op_usage (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *pool = NULL;
+  PoolUsage usage;
+  if (!get_volume (request, &vg, "pool", &pool, error) || !mapper_usage (vg, pool, &usage, error))
+    return false;
+  json_add_u64 (answer, "data_bytes", usage.data_bytes);
+  json_add_u64 (answer, "data_used_bytes", usage.data_used_bytes);
+  json_add_u64 (answer, "metadata_bytes", usage.metadata_bytes);
+  json_add_u64 (answer, "metadata_used_bytes", usage.metadata_used_bytes);
+  json_add_u64 (answer, "chunk_bytes", usage.chunk_bytes);
+  json_add_bool (answer, "discards", usage.discards);
+  json_add_bool (answer, "writable", usage.writable);
+  return true;
+}
+
+static bool
+op_delta (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *pool = NULL;
+  guint64 from = 0, to = 0;
+  PoolUsage usage;
+  if (!get_volume (request, &vg, "pool", &pool, error) || !json_get_u64 (request, "from", &from, error)
+      || !json_get_u64 (request, "to", &to, error) || !mapper_usage (vg, pool, &usage, error))
+    return false;
+  g_autoptr (GArray) extents = delta_find (vg, pool, from, to, error);
+  if (extents == NULL)
+    return false;
+  json_object *list = json_object_new_array_ext ((int)extents->len);
+  for (guint i = 0; i < extents->len; i++) {
+    const DeltaExtent *extent = &g_array_index (extents, DeltaExtent, i);
+    json_object *pair = json_object_new_array_ext (2);
+    json_object_array_add (pair, json_object_new_int64 ((gint64)(extent->first * usage.chunk_bytes)));
+    json_object_array_add (pair, json_object_new_int64 ((gint64)(extent->count * usage.chunk_bytes)));
+    json_object_array_add (list, pair);
+  }
+  json_object_object_add (answer, "extents", list);
+  return true;
+}
+
+/* --- making --- */
+
+static bool
+op_create (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *pool = NULL, *lv = NULL;
+  guint64 size = 0;
+  g_autofree char *tags = get_tags (request, error);
+  return tags && get_volume (request, &vg, "pool", &pool, error)
+         && get_volume (request, &vg, "lv", &lv, error) && get_size (request, &size, error)
+         && engine_run (NULL, error,
+                        "lvcreate " QUIETLY " -W n -k y -a y -K -V %" G_GUINT64_FORMAT "b -T %s/%s -n %s%s",
+                        size, vg, pool, lv, tags);
+}
+
+static bool
+snapshot_one (json_object *item, const char *vg, const char *tags, bool active, GError **error)
+{
+  const char *origin = NULL, *lv = NULL;
+  if (!get_name (item, "origin", &origin, error) || !get_name (item, "lv", &lv, error))
+    return false;
+  if (!lvm_names_fit (vg, lv))
+    return refuse (error, "lv");
+  return engine_run (NULL, error, "lvcreate " QUIETLY " -s -k y %s -n %s %s/%s%s",
+                     active ? "-a y -K" : "-a n", lv, vg, origin, tags);
+}
+
+static bool
+op_snapshot (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL;
+  bool active = false, ok = true;
+  json_object *list = NULL;
+  g_autofree char *tags = get_tags (request, error);
+  if (tags == NULL || !get_name (request, "vg", &vg, error)
+      || !json_get_array (request, "snapshots", &list, error)
+      || !json_opt_bool (request, "active", &active, error))
+    return false;
+  size_t n = MIN (json_object_array_length (list), LIST_MAX), made = 0;
+  for (; made < n && ok; made += ok)
+    ok = snapshot_one (json_object_array_get_idx (list, made), vg, tags, active, error);
+  for (size_t i = 0; !ok && i < made; i++) {
+    const char *lv = NULL;
+    if (json_get_string (json_object_array_get_idx (list, i), "lv", &lv, NULL))
+      engine_run (NULL, NULL, "lvremove " QUIETLY " -f %s/%s", vg, lv);
+  }
+  return ok;
+}
+
+static bool
+op_extend (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *lv = NULL;
+  guint64 size = 0;
+  return get_volume (request, &vg, "lv", &lv, error) && get_size (request, &size, error)
+         && engine_run (NULL, error, "lvextend " QUIETLY " -L %" G_GUINT64_FORMAT "b %s/%s", size, vg, lv);
+}
+
+/* --- changing --- */
+
+static bool
+op_activate (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *lv = NULL;
+  return get_volume (request, &vg, "lv", &lv, error)
+         && engine_run (NULL, error, "lvchange " QUIETLY " -a y -K %s/%s", vg, lv);
+}
+
+static bool
+op_deactivate (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL;
+  g_autofree char *words = get_volumes (request, &vg, error);
+  return words && engine_run (NULL, error, "lvchange " QUIETLY " -a n %s", words);
+}
+
+static bool
+op_protect (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *lv = NULL;
+  return get_volume (request, &vg, "lv", &lv, error)
+         && engine_run (NULL, error, "lvchange " QUIETLY " -p r %s/%s", vg, lv);
+}
+
+static bool
+op_rename (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *lv = NULL, *to = NULL;
+  return get_volume (request, &vg, "lv", &lv, error) && get_volume (request, &vg, "to", &to, error)
+         && engine_run (NULL, error, "lvrename " QUIETLY " %s %s %s", vg, lv, to);
+}
+
+static bool
+op_remove (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL;
+  g_autofree char *words = get_volumes (request, &vg, error);
+  if (words == NULL)
+    return false;
+  g_autoptr (GError) failure = NULL;
+  if (engine_run (NULL, &failure, "lvremove " QUIETLY " -f %s", words))
+    return true;
+  /* Done is done, whoever did it. */
+  json_object *list = NULL;
+  bool any = true;
+  if (json_get_array (request, "lvs", &list, error) && report_has_any (vg, list, &any, error) && !any)
+    return true;
+  if (error == NULL || *error == NULL)
+    g_propagate_error (error, g_steal_pointer (&failure));
+  return false;
+}
+
+/* An operator's command suspends devices too, for a moment and with the group's lock: what is suspended while
+ * that is free is nobody's. */
+static bool
+op_settle (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL;
+  if (!get_name (request, "vg", &vg, error))
+    return false;
+  /* Asking waits for whoever changes the group. */
+  g_autofree char *uuid = report_uuid (vg, error);
+  g_autoptr (GPtrArray) resumed = uuid ? mapper_resume (uuid, error) : NULL;
+  if (resumed == NULL)
+    return false;
+  json_object *list = json_object_new_array ();
+  for (guint i = 0; i < resumed->len; i++)
+    json_object_array_add (list, json_object_new_string (resumed->pdata[i]));
+  json_object_object_add (answer, "resumed", list);
+  return true;
+}
+
+/* --- */
+
+static const struct {
+  const char *name;
+  bool (*run) (json_object *request, json_object *answer, GError **error);
+} operations[] = {
+  { "report", op_report },         { "usage", op_usage },     { "create", op_create },
+  { "snapshot", op_snapshot },     { "extend", op_extend },   { "activate", op_activate },
+  { "deactivate", op_deactivate }, { "protect", op_protect }, { "rename", op_rename },
+  { "remove", op_remove },         { "delta", op_delta },     { "settle", op_settle },
+};
+
+bool
+operation_run (json_object *request, json_object *answer, GError **error)
+{
+  const char *op = NULL;
+  if (!json_get_string (request, "op", &op, error))
+    return false;
+  for (guint i = 0; i < G_N_ELEMENTS (operations); i++)
+    if (strcmp (op, operations[i].name) == 0)
+      return operations[i].run (request, answer, error);
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "no such operation");
+  return false;
+}

@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""guardd-lvm in a real kernel: what it does, and what is left when it is killed at it."""
+import os
+import random
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from lvm import Group, Helper, run
+from suite import equal, main, timeout
+
+MIB = 1 << 20
+KILLS = 8
+
+
+def write(path, offset, byte, length=65536):
+    with open(path, "r+b", buffering=0) as device:
+        os.pwrite(device.fileno(), bytes([byte]) * length, offset)
+        os.fsync(device.fileno())
+
+
+def test_thin_volumes_are_made_read_protected_and_removed(_):
+    group = Group()
+    with Helper(group) as helper:
+        helper.ask("create", lv="guardd-a", size=10 * MIB + 1, tags=["guardd"])
+        write(f"/dev/{group.name}/guardd-a", 0, 7)
+        helper.ask("snapshot", snapshots=[{"origin": "guardd-a", "lv": "guardd-b"}], tags=["guardd", "guardd-12345678"])
+        made = group.ours()
+        equal(made["guardd-b"]["tags"], {"guardd", "guardd-12345678"})
+        equal(made["guardd-b"]["attr"], "Vwi---tz-k")  # not active, and a plain `vgchange -ay` leaves it so
+        equal(made["guardd-a"]["size"], 12 * MIB)  # whole extents
+        helper.ask("protect", lv="guardd-b")
+        helper.ask("activate", lv="guardd-b")
+        equal(group.ours()["guardd-b"]["attr"], "Vri-a-tz-k")
+        with open(f"/dev/{group.name}/guardd-b", "rb") as device:
+            equal(device.read(4), b"\7\7\7\7")
+        helper.ask("extend", lv="guardd-a", size=14 * MIB)
+        equal(group.ours()["guardd-a"]["size"], 16 * MIB)
+        report = {volume["name"]: volume for volume in helper.ask("report")["lvs"]}
+        equal((report["guardd-b"]["pool"], report["guardd-b"]["origin"]), (group.pool, "guardd-a"))
+        helper.ask("deactivate", lvs=["guardd-a", "guardd-b"])
+        helper.ask("deactivate", lvs=["guardd-a"])
+        helper.ask("remove", lvs=["guardd-a", "guardd-b"])
+        helper.ask("remove", lvs=["guardd-a", "guardd-b"])
+        equal(group.ours(), {})
+
+
+def test_delta_names_what_was_written(_):
+    group = Group(chunk="128k")
+    with Helper(group) as helper:
+        disk = group.volume("disk")
+        write(disk, 0, 1)
+        helper.ask("snapshot", snapshots=[{"origin": "disk", "lv": "guardd-a"}], tags=["guardd"])
+        write(disk, 0, 2)
+        write(disk, 10 * MIB + 65536, 3)
+        run("blkdiscard", "-o", 0, "-l", 1, disk, check=False)
+        helper.ask("snapshot", snapshots=[{"origin": "disk", "lv": "guardd-b"}], tags=["guardd"])
+        ids = {volume["name"]: volume["thin_id"] for volume in helper.ask("report")["lvs"]}
+        delta = helper.ask("delta", **{"from": ids["guardd-a"], "to": ids["guardd-b"]})
+        equal(delta["extents"], [[0, 131072], [10 * MIB, 131072]])
+        equal(helper.ask("usage")["chunk_bytes"], 131072)
+
+
+def test_usage_is_what_lvm_says(_):
+    group = Group()
+    with Helper(group) as helper:
+        disk = group.volume("disk")
+        write(disk, 0, 1, 8 * MIB)
+        usage = helper.ask("usage")
+        equal(usage["data_bytes"], 2048 * MIB)
+        equal(usage["data_used_bytes"], 8 * MIB)
+        equal((usage["discards"], usage["writable"]), (True, True))
+        assert 0 < usage["metadata_used_bytes"] < usage["metadata_bytes"] == 16 * MIB, usage
+
+
+def test_names_that_need_quotes_never_reach_lvm(_):
+    group = Group()
+    with Helper(group) as helper:
+        for name in ("a b", "-f", "a/b", "a;b", 'a"b', "", "x" * 120):
+            helper.send("remove", lvs=[name])
+            answer = helper.answer()
+            assert isinstance(answer, str) and answer.startswith("refused:"), f"{name!r}: {answer}"
+        helper.send("create", lv="guardd-a", size=MIB, tags=["a b"])
+        assert helper.answer().startswith("refused:")
+        equal(group.volumes(), {})
+
+
+def test_a_device_left_suspended_goes_on(_):
+    group = Group()
+    disk = group.volume("disk")
+    run("dmsetup", "suspend", disk)
+    equal(len(group.suspended()), 1)
+    with Helper(group) as helper:
+        helper.ask("report")  # the first question settles
+        equal(group.suspended(), [])
+    write(disk, 0, 1)
+
+
+@timeout(200)
+def test_killed_at_any_instant_it_leaves_no_disk_suspended(_):
+    group = Group()
+    disk = group.volume("disk")
+    dice = random.Random(int(os.environ.get("GUARDD_SEED", "1")))
+    with Helper(group) as helper:
+        helper.ask("report")
+        begin = time.monotonic()
+        helper.ask("snapshot", snapshots=[{"origin": "disk", "lv": "guardd-0"}], tags=["guardd"])
+        seconds = time.monotonic() - begin
+        lost = 0
+        for n in range(1, KILLS):
+            pid = helper.pid()
+            helper.send("snapshot", snapshots=[{"origin": "disk", "lv": f"guardd-{n}"}], tags=["guardd"])
+            time.sleep(dice.random() * seconds)
+            os.kill(pid, signal.SIGKILL)
+            lost += isinstance(helper.answer(), str)
+            # Where it had answered before the signal came, the next question finds it dead or dies of it.
+            helper.send("report")
+            if not isinstance(report := helper.answer(), dict):
+                report = helper.ask("report")
+            equal(group.suspended(), [])
+            write(disk, 0, n)
+            made = [volume["name"] for volume in report["lvs"] if volume["name"] == f"guardd-{n}"]
+            helper.ask("remove", lvs=[f"guardd-{n}"])
+            print(f"# kill {n}: {'made' if made else 'not made'}", flush=True)
+        assert lost > 0, "no kill hit a request"
+        equal(set(group.ours()), {"guardd-0"})
+
+
+if __name__ == "__main__":
+    main(bed=False, inside=True)
