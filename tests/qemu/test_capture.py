@@ -20,8 +20,8 @@ def snapshots(bed, name="web01"):
 
 
 def manual(bed, **options):
-    """guardd that takes snapshots only when told: its first scheduled one is waited for."""
-    bed.guardd(interval="7d", **options)
+    """guardd that takes snapshots only when told, and keeps all: its first scheduled one is waited for."""
+    bed.guardd(interval="7d", keep="1000x1s", **options)
     bed.wait(lambda: all(d["snapshots"] for d in bed.sh("list")["domains"]), 30, "the first snapshots")
 
 
