@@ -53,7 +53,7 @@ BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/
 .PHONY: all help deps check unit attacks bench demo lint fuzz soak valgrind install clean format
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(BUILD)/guardd-lvm $(BUILD)/guardd-plugin-check $(PLUGINS)
+all: $(BUILD)/guardd $(BUILD)/guardsh $(BUILD)/guardd-sentinel $(BUILD)/guardd-inspector $(BUILD)/guardd-lvm $(BUILD)/guardd-workers $(BUILD)/guardd-plugin-check $(PLUGINS)
 
 help:
 	@echo 'make             build into build/'
@@ -113,6 +113,11 @@ LVM_CLIENT_O := $(BUILD)/obj/lvm/client.o $(BUILD)/obj/lvm/names.o
 $(BUILD)/guardd-lvm: $(filter-out $(BUILD)/obj/lvm/client.o,$(call objects,lvm)) $(BUILD)/libbase.a
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LVM_LIBS)
+
+# A process that has called libvirt.so cannot call libvirt-admin.so.
+$(BUILD)/guardd-workers: $(call objects,workers)
+	$(say) LD $@
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(shell pkg-config --libs libvirt-admin libvirt 2>/dev/null)
 
 # Of guardd's it includes include/ alone.
 $(BUILD)/guardd-plugin-check: $(call objects,conformance)

@@ -214,7 +214,7 @@ Snapshot *
 capture_native (Roster *roster, const CaptureRequest *request, GError **error)
 {
   Native native = { .draft.started = g_get_monotonic_time () };
-  g_autoptr (CapturePlan) plan = capture_plan_new (request, NULL, error);
+  g_autoptr (CapturePlan) plan = capture_plan_new (request, ENGINE_NATIVE, NULL, error);
   if (plan == NULL)
     return NULL;
   native.plan = native.draft.plan = plan;

@@ -134,7 +134,7 @@ Snapshot *
 capture_offline (const CaptureRequest *request, GError **error)
 {
   CaptureDraft capture = { .started = g_get_monotonic_time () };
-  g_autoptr (CapturePlan) plan = capture_plan_new (request, NULL, error);
+  g_autoptr (CapturePlan) plan = capture_plan_new (request, ENGINE_OFFLINE, NULL, error);
   if (plan == NULL)
     return NULL;
   g_autofree char *fingerprint = fingerprint_make (plan);

@@ -82,25 +82,42 @@ capture_plan_parent (CapturePlan *plan, const char *target, guint64 size, guint6
   return 0;
 }
 
+/* What speaks against anything but reading all of it, whatever the engine knows. */
 static char *
-why_not_bitmap (const CapturePlan *plan, const PlanDisk *disk, const QmpDisk *device, guint64 parent_size)
+why_not_increment (const CapturePlan *plan, const PlanDisk *disk, guint64 parent_size)
 {
-  const QmpBitmap *bitmap;
-
   if (parent_size && parent_size != disk->size)
     return g_strdup_printf ("the disk's size changed from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
                             " bytes",
                             parent_size, disk->size);
   if (disk->parent == 0)
     return g_strdup ("first snapshot of this disk");
-  if (!device)
-    return g_strdup ("the guest is off: no dirty bitmap");
   if (!manifest_find_disk (plan->latest->manifest, disk->disk->target))
     return g_strdup ("the disk was not in the newest snapshot");
+  return NULL;
+}
+
+void
+capture_plan_stand (CapturePlan *plan, PlanDisk *disk)
+{
+  guint64 parent_size = 0;
+
+  disk->parent = capture_plan_parent (plan, disk->disk->target, disk->size, &parent_size);
+  disk->full_reason = why_not_increment (plan, disk, parent_size);
+}
+
+static char *
+why_not_bitmap (const CapturePlan *plan, const QmpDisk *device)
+{
+  const QmpBitmap *bitmap;
+
+  if (!device)
+    return g_strdup ("the guest is off: no dirty bitmap");
   if (!plan->old_bitmap)
     return g_strdup_printf ("the newest snapshot was taken %s: no dirty bitmap",
-                            plan->latest->manifest->guest_active ? "without one"
-                                                                 : "of the guest while it was off");
+                            !plan->latest->manifest->guest_active ? "of the guest while it was off"
+                            : plan->latest->manifest->bitmap      ? "by another engine"
+                                                                  : "without one");
   bitmap = qmp_disk_find_bitmap (device, plan->old_bitmap);
   if (!bitmap)
     return g_strdup ("the dirty bitmap is gone (QEMU was restarted, or the disk's top node changed)");
@@ -112,12 +129,12 @@ why_not_bitmap (const CapturePlan *plan, const PlanDisk *disk, const QmpDisk *de
 void
 capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device)
 {
-  guint64 parent_size = 0;
   const QmpBitmap *bitmap
       = device && plan->old_bitmap ? qmp_disk_find_bitmap (device, plan->old_bitmap) : NULL;
 
-  disk->parent = capture_plan_parent (plan, disk->disk->target, disk->size, &parent_size);
-  disk->full_reason = why_not_bitmap (plan, disk, device, parent_size);
+  capture_plan_stand (plan, disk);
+  if (!disk->full_reason)
+    disk->full_reason = why_not_bitmap (plan, device);
   /* one that QEMU calls inconsistent or busy would make the whole transaction fail */
   disk->has_old_bitmap = bitmap && !bitmap->inconsistent && !bitmap->busy;
   if (!disk->full_reason && bitmap)
@@ -160,7 +177,7 @@ plan_add_running (CapturePlan *plan, GPtrArray *disks, const DomainDisk *disk, G
 }
 
 CapturePlan *
-capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **error)
+capture_plan_new (const CaptureRequest *request, Engine engine, GPtrArray *disks, GError **error)
 {
   g_autoptr (CapturePlan) plan = g_new0 (CapturePlan, 1);
   Domain *domain = request->domain;
@@ -171,12 +188,13 @@ capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **erro
   plan->new_bitmap = g_strdup_printf ("%s-%.8s", plan->prefix, plan->id);
   plan->disks = g_ptr_array_new_with_free_func (plan_disk_free);
   plan->latest = pool_latest (request->pool, domain->uuid);
-  if (plan->latest)
+  if (plan->latest && strcmp (plan->latest->manifest->engine, engine_name (engine)) == 0)
     plan->old_bitmap = g_strdup (plan->latest->manifest->bitmap);
   for (guint i = 0; i < domain->disks->len; i++) {
     const DomainDisk *disk = g_ptr_array_index (domain->disks, i);
 
-    if (disk->skip_reason || (!disks && !disk->source)) /* off: only what has a path can be opened */
+    /* only what has a path can be opened, or cloned */
+    if (disk->skip_reason || ((engine == ENGINE_OFFLINE || engine == ENGINE_NATIVE) && !disk->source))
       continue;
     if (!disks)
       plan_disk_new (plan, disk);

@@ -34,7 +34,7 @@ typedef struct {
   char *prefix;
   char *id;         /* UUID of the snapshot to be */
   char *new_bitmap; /* records from this instant on, or from a moment before */
-  char *old_bitmap; /* has recorded since the newest snapshot; NULL: there is none */
+  char *old_bitmap; /* has recorded since the newest snapshot, which is this engine's; NULL: there is none */
   Snapshot *latest; /* NULL: first one */
   GPtrArray *disks; /* PlanDisk */
   bool nbd_server;  /* ours is running in QEMU */
@@ -42,8 +42,10 @@ typedef struct {
   bool pulled;      /* every byte is here, and the NBD connections are closed */
 } CapturePlan;
 
-/* disks: QmpDisk of the guest as it runs; NULL: offline, then sizes come from offline_size(). */
-CapturePlan *capture_plan_new (const CaptureRequest *request, GPtrArray *disks, GError **error);
+/* disks: QmpDisk of the guest as it runs, for the engine that asks QEMU; NULL: the engine finds sizes itself,
+ * and calls capture_plan_stand() or capture_plan_base() then. */
+CapturePlan *capture_plan_new (const CaptureRequest *request, Engine engine, GPtrArray *disks,
+                               GError **error);
 void capture_plan_free (CapturePlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CapturePlan, capture_plan_free)
 
@@ -52,5 +54,7 @@ const QmpDisk *capture_plan_find_device (GPtrArray *disks, const DomainDisk *dis
 
 /* On which snapshot an image of `size` bytes can stand, 0: on none; *parent_size: of that disk there. */
 guint64 capture_plan_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size);
+/* Decides on what an image of disk->size bytes stands; full_reason is set as far as the pool tells. */
+void capture_plan_stand (CapturePlan *plan, PlanDisk *disk);
 /* Decides on what an image of `size` bytes stands and whether the bitmap can be used. */
 void capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device);

@@ -169,7 +169,7 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
 {
   Capture capture = { .client = client, .draft.started = g_get_monotonic_time () };
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
-  g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, disks, error) : NULL;
+  g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, ENGINE_QMP, disks, error) : NULL;
   if (plan == NULL || is_idle (plan))
     return NULL;
   if (!drop_spares (client, request, error))

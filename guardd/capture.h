@@ -24,6 +24,7 @@ typedef enum {
   CAPTURE_ERROR_NOTHING, /* no disk that can be captured */
   CAPTURE_ERROR_CHANGED, /* the guest's disks changed under the capture: try again */
   CAPTURE_ERROR_QEMU,    /* QEMU does not have what it should */
+  CAPTURE_ERROR_BUSY,    /* somebody else has a job on the guest, or waits for one: later */
   CAPTURE_ERROR_LEFT, /* failed, and QEMU could not be tidied up: capture_qmp_sweep() before anything else */
 } CaptureErrorCode;
 

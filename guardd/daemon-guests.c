@@ -25,6 +25,13 @@ guest_free (gpointer data)
   g_free (guest);
 }
 
+Session *
+daemon_session (const Daemon *daemon, const char *uuid)
+{
+  SessionHost host = { daemon->roster, daemon->libvirt_calls, daemon->libvirt_workers, daemon->config };
+  return session_new (&host, uuid);
+}
+
 Guest *
 daemon_guest (Daemon *daemon, const char *uuid, const char *name)
 {
@@ -32,7 +39,7 @@ daemon_guest (Daemon *daemon, const char *uuid, const char *name)
   if (guest == NULL) {
     guest = g_new0 (Guest, 1);
     guest->uuid = g_strdup (uuid);
-    guest->session = session_new (daemon->roster, uuid);
+    guest->session = daemon_session (daemon, uuid);
     g_queue_init (&guest->waiting);
     g_hash_table_insert (daemon->guests, guest->uuid, guest);
   }

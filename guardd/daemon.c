@@ -88,7 +88,7 @@ daemon_start (Daemon *daemon, GError **error)
   g_hash_table_iter_init (&iter, daemon->guests);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
     session_free (guest->session); /* of a choice that was loaded before there was a roster */
-    guest->session = session_new (daemon->roster, guest->uuid);
+    guest->session = daemon_session (daemon, guest->uuid);
   }
   daemon_load_guests (daemon);
   daemon->detectors = detectors_open (config->plugin_dir, config->detectors, error);
@@ -132,6 +132,8 @@ daemon_new (const char *config_path, GError **error)
   daemon->pools = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_close);
   daemon->guests = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, guest_free);
   daemon->running = g_ptr_array_new ();
+  daemon->libvirt_calls = libvirt_calls_new ();
+  daemon->libvirt_workers = libvirt_workers_new (daemon->libvirt_calls, config->libexec_dir);
   daemon->threads = g_thread_pool_new (job_thread, daemon, -1, FALSE, NULL);
   daemon->loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, daemon_stop, daemon);
@@ -166,6 +168,8 @@ daemon_free (Daemon *daemon)
   g_hash_table_unref (daemon->guests);
   g_clear_pointer (&daemon->roster, roster_free);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);
+  libvirt_workers_free (daemon->libvirt_workers);
+  libvirt_calls_free (daemon->libvirt_calls);
   g_hash_table_unref (daemon->pools);
   alerts_close (daemon->alerts);
   detectors_close (daemon->detectors);

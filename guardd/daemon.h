@@ -63,6 +63,8 @@ typedef struct {
   GHashTable *pools;  /* name -> Pool */
   GHashTable *guests; /* UUID -> Guest */
   Roster *roster;
+  LibvirtCalls *libvirt_calls; /* guardd's own that are under way */
+  LibvirtWorkers *libvirt_workers;
   bool libvirt_connected;
   bool met_libvirt; /* its first answer, or refusal, has come */
   char *libvirt_error;
@@ -94,6 +96,8 @@ void daemon_free (Daemon *daemon);
 Guest *daemon_find_guest (Daemon *daemon, const char *name_or_uuid, GError **error);
 /* The guest of a snapshot's domain, made when only a pool knows it. */
 Guest *daemon_guest (Daemon *daemon, const char *uuid, const char *name);
+/* guardd's way to its QEMU. */
+Session *daemon_session (const Daemon *daemon, const char *uuid);
 /* Policy, pool and due time by configuration and choice. */
 void daemon_guest_apply (Daemon *daemon, Guest *guest);
 void guest_free (gpointer guest);

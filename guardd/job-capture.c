@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/units.h"
 
+#include "capture-libvirt.h"
 #include "capture.h"
 #include "describe.h"
 #include "guest-hold.h"
@@ -59,6 +60,27 @@ capture_by_clones (Job *job, CaptureRequest *request, GError **error)
 }
 
 static Snapshot *
+capture_by_libvirt (Job *job, CaptureRequest *request, GError **error)
+{
+  Session *session = job->guest->session;
+  virDomainPtr domain = session_domain (session, job->pool, error);
+  if (domain == NULL)
+    return NULL;
+  bool left = false;
+  const SessionHost *host = session_host (session);
+  g_autoptr (GError) failure = NULL;
+  Snapshot *snapshot = capture_libvirt (domain, host->calls, host->workers, request, &left, &failure);
+  if (failure && job->domain->state == DOMAIN_STATE_RUNNING)
+    capture_libvirt_resume (domain, host->calls, job->domain->name);
+  if (failure || left)
+    session_reset (session);
+  virDomainFree (domain);
+  if (failure)
+    g_propagate_error (error, g_steal_pointer (&failure));
+  return snapshot;
+}
+
+static Snapshot *
 capture_active (Job *job, CaptureRequest *request, GError **error)
 {
   if (!session_engine (job->guest->session, job->pool, job->domain, job->engine, &job->chosen, error))
@@ -67,9 +89,10 @@ capture_active (Job *job, CaptureRequest *request, GError **error)
   switch (job->chosen.engine) {
   case ENGINE_QMP:
     return capture_by_qmp (job, request, error);
+  case ENGINE_LIBVIRT:
+    return capture_by_libvirt (job, request, error);
   case ENGINE_NATIVE:
     return capture_by_clones (job, request, error);
-  case ENGINE_LIBVIRT:
   case ENGINE_OFFLINE:
     break;
   }

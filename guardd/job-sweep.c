@@ -8,8 +8,22 @@ static bool
 sweep_run (Job *job, GError **error)
 {
   Session *session = job->guest->session;
-  return session_engine (session, job->pool, job->domain, job->engine, &job->chosen, error)
-         && (job->chosen.engine != ENGINE_QMP || session_client (session, job->pool, error) != NULL);
+  virDomainPtr domain;
+  if (!session_engine (session, job->pool, job->domain, job->engine, &job->chosen, error))
+    return false;
+  switch (job->chosen.engine) {
+  case ENGINE_QMP:
+    return session_client (session, job->pool, error) != NULL;
+  case ENGINE_LIBVIRT:
+    domain = session_domain (session, job->pool, error);
+    if (domain)
+      virDomainFree (domain);
+    return domain != NULL;
+  case ENGINE_NATIVE:
+  case ENGINE_OFFLINE:
+    break;
+  }
+  return true;
 }
 
 static void

@@ -2,14 +2,16 @@
 #define G_LOG_DOMAIN "guardd"
 #include "session.h"
 
+#include "capture-libvirt.h"
 #include "capture.h"
 #include "qmp/qmp-block.h"
 
 struct Session {
-  Roster *roster;
+  SessionHost host;
   char *uuid;
-  QmpClient *client;     /* NULL: to be made */
-  GHashTable *swept;     /* pool ids */
+  QmpClient *client; /* NULL: to be made */
+  GHashTable *swept; /* pool ids, for this engine: */
+  Engine engine;
   CaptureSpares *spares; /* NULL: none yet */
   Probe passthrough, clones;
   Domain *cloned;          /* whose disks the storage of that pool was asked about; NULL: none yet */
@@ -17,10 +19,10 @@ struct Session {
 };
 
 Session *
-session_new (Roster *roster, const char *uuid)
+session_new (const SessionHost *host, const char *uuid)
 {
   Session *session = g_new0 (Session, 1);
-  session->roster = roster;
+  session->host = *host;
   session->uuid = g_strdup (uuid);
   session->swept = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   return session;
@@ -59,7 +61,7 @@ session_connect (Session *session, GError **error)
 {
   if (session->client != NULL)
     return true;
-  virDomainPtr domain = roster_lookup (session->roster, session->uuid, error);
+  virDomainPtr domain = roster_lookup (session->host.roster, session->uuid, error);
   if (domain == NULL)
     return false;
   session->client = qmp_client_new_libvirt (domain, NULL, error);
@@ -120,7 +122,28 @@ session_engine (Session *session, Pool *pool, Domain *domain, EngineChoice wante
                         .passthrough = session->passthrough,
                         .clones = session->clones,
                         .pool_clones = pool_clones (pool) };
-  return engine_choose (&facts, verdict, error);
+  bool ok = engine_choose (&facts, verdict, error);
+  if (ok && verdict->engine != session->engine) {
+    g_hash_table_remove_all (session->swept); /* each engine leaves other things */
+    session->engine = verdict->engine;
+  }
+  return ok;
+}
+
+/* The policy was changed: libvirt's checkpoints, and a job that may be left, are of no use any more. */
+static bool
+forget_libvirt (Session *session, Pool *pool, GError **error)
+{
+  g_autoptr (Snapshot) latest = pool_latest (pool, session->uuid);
+  if (latest == NULL || g_strcmp0 (latest->manifest->engine, engine_name (ENGINE_LIBVIRT)) != 0)
+    return true;
+  virDomainPtr domain = roster_lookup (session->host.roster, session->uuid, error);
+  if (domain == NULL)
+    return false;
+  bool ok = capture_libvirt_sweep (domain, session->host.calls, session->host.config, pool, session->uuid,
+                                   false, error);
+  virDomainFree (domain);
+  return ok;
 }
 
 QmpClient *
@@ -130,12 +153,35 @@ session_client (Session *session, Pool *pool, GError **error)
     return NULL;
   if (g_hash_table_contains (session->swept, pool_id (pool)))
     return session->client;
-  if (!capture_qmp_sweep (session->client, pool, session->uuid, error)) {
+  if (!forget_libvirt (session, pool, error)
+      || !capture_qmp_sweep (session->client, pool, session->uuid, error)) {
     session_reset (session);
     return NULL;
   }
   g_hash_table_add (session->swept, g_strdup (pool_id (pool)));
   return session->client;
+}
+
+virDomainPtr
+session_domain (Session *session, Pool *pool, GError **error)
+{
+  virDomainPtr domain = roster_lookup (session->host.roster, session->uuid, error);
+  if (domain == NULL || g_hash_table_contains (session->swept, pool_id (pool)))
+    return domain;
+  if (!capture_libvirt_sweep (domain, session->host.calls, session->host.config, pool, session->uuid, true,
+                              error)) {
+    session_reset (session);
+    virDomainFree (domain);
+    return NULL;
+  }
+  g_hash_table_add (session->swept, g_strdup (pool_id (pool)));
+  return domain;
+}
+
+const SessionHost *
+session_host (const Session *session)
+{
+  return &session->host;
 }
 
 CaptureSpares *

@@ -8,13 +8,22 @@
 
 #include "capture-engine.h"
 #include "capture-spare.h"
+#include "libvirt-workers.h"
 #include "pool.h"
 #include "qmp/qmp-client.h"
 #include "roster.h"
 
 typedef struct Session Session;
 
-Session *session_new (Roster *roster, const char *uuid);
+/* The daemon's; borrowed. */
+typedef struct {
+  Roster *roster;
+  LibvirtCalls *calls;
+  LibvirtWorkers *workers;
+  const Config *config;
+} SessionHost;
+
+Session *session_new (const SessionHost *host, const char *uuid);
 void session_free (Session *session); /* NULL is fine */
 
 /* Which engine captures this QEMU process; what was found out about it is remembered until session_reset().
@@ -23,6 +32,9 @@ bool session_engine (Session *session, Pool *pool, Domain *domain, EngineChoice 
                      EngineVerdict *verdict, GError **error);
 /* A client on which capture_qmp() may run: swept for this pool.  Borrowed. */
 QmpClient *session_client (Session *session, Pool *pool, GError **error);
+/* The guest itself, on which capture_libvirt() may run: swept for this pool.  virDomainFree() the result. */
+virDomainPtr session_domain (Session *session, Pool *pool, GError **error);
+const SessionHost *session_host (const Session *session); /* borrowed */
 /* Belong to that client; borrowed. */
 CaptureSpares *session_spares (Session *session);
 /* The next session_client() starts afresh: QEMU was replaced, or a call went wrong. */

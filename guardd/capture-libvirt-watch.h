@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * capture-libvirt-watch.h: ends a backup job at once when somebody else may wait for the guest, or when the
+ * scratch fills up, on a thread of its own: whatever the one that reads is busy with.
+ */
+#pragma once
+
+#include "capture-libvirt-backup.h"
+#include "libvirt-workers.h"
+
+typedef struct LibvirtWatch LibvirtWatch;
+
+typedef enum {
+  LIBVIRT_WATCH_QUIET,
+  LIBVIRT_WATCH_WAITER, /* another call has been waiting in libvirtd for long enough to be noticed */
+  LIBVIRT_WATCH_HELD,   /* nobody can be seen waiting, so it was not held any longer */
+  LIBVIRT_WATCH_SCRATCH,
+} LibvirtWatchReason;
+
+/* Of a job that has begun.  Where libvirtd's threads cannot be seen, it is ended after half a second. */
+LibvirtWatch *libvirt_watch_start (LibvirtBackup *backup, LibvirtWorkers *workers);
+/* PullRequest's guard.  Any thread. */
+bool libvirt_watch_check (void *watch, GError **error);
+/* Ends it; why the job was ended.  Frees; NULL is fine. */
+LibvirtWatchReason libvirt_watch_stop (LibvirtWatch *watch);
