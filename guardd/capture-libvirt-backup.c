@@ -4,6 +4,7 @@
 
 #include "capture-libvirt-checkpoint.h"
 #include "capture-libvirt-place.h"
+#include "capture-libvirt-xml.h"
 
 #include <errno.h>
 #include <libvirt/virterror.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define END_MS 10000u
+#define WANTED_US 100000
 #define LOOK_US 2000u
 #define LOOK_MAX_US 50000u
 
@@ -61,83 +63,10 @@ libvirt_backup_free (LibvirtBackup *backup)
   g_free (backup);
 }
 
-/* --- XML --- */
-
-G_GNUC_PRINTF (2, 3)
-static void
-add (GString *xml, const char *format, ...)
+char *
+libvirt_backup_bitmap (const CapturePlan *plan)
 {
-  va_list arguments;
-  va_start (arguments, format);
-  g_autofree char *text = g_markup_vprintf_escaped (format, arguments);
-  va_end (arguments);
-  g_string_append (xml, text);
-}
-
-static void
-add_disk (GString *xml, const LibvirtBackup *backup, guint index)
-{
-  const CapturePlan *plan = backup->plan;
-  const PlanDisk *disk = plan->disks->pdata[index];
-  add (xml, "<disk name='%s' backup='yes' type='file' exportname='%s'", disk->disk->target,
-       disk->disk->target);
-  if (disk->full_reason)
-    add (xml, " backupmode='full'>");
-  else
-    add (xml, " backupmode='incremental' incremental='%s' exportbitmap='%s'>", plan->old_bitmap,
-         LIBVIRT_BACKUP_BITMAP);
-  add (xml, "<driver type='qcow2'/><scratch file='%s'/></disk>", backup->scratch[index]);
-}
-
-static bool
-has_disk (const CapturePlan *plan, const DomainDisk *disk)
-{
-  for (guint i = 0; i < plan->disks->len; i++)
-    if (((const PlanDisk *)plan->disks->pdata[i])->disk == disk)
-      return true;
-  return false;
-}
-
-/* A disk that is not named would be backed up. */
-static void
-add_others (GString *xml, const CapturePlan *plan, const char *no)
-{
-  const GPtrArray *disks = plan->request->domain->disks;
-  for (guint i = 0; i < disks->len; i++) {
-    const DomainDisk *disk = disks->pdata[i];
-    if (!has_disk (plan, disk))
-      add (xml, "<disk name='%s' %s='no'/>", disk->target, no);
-  }
-}
-
-static char *
-backup_xml (const LibvirtBackup *backup)
-{
-  GString *xml = g_string_new ("<domainbackup mode='pull'>");
-  add (xml, "<server transport='unix' socket='%s'/><disks>", backup->socket);
-  for (guint i = 0; i < backup->plan->disks->len; i++)
-    add_disk (xml, backup, i);
-  add_others (xml, backup->plan, "backup");
-  g_string_append (xml, "</disks></domainbackup>");
-  return g_string_free (xml, FALSE);
-}
-
-/* NULL: no disk can have one. */
-static char *
-checkpoint_xml (const CapturePlan *plan)
-{
-  bool any = false;
-  GString *xml = g_string_new ("<domaincheckpoint>");
-  add (xml, "<name>%s</name><description>guardd: what changes from here on</description><disks>",
-       plan->new_bitmap);
-  for (guint i = 0; i < plan->disks->len; i++) {
-    const PlanDisk *disk = plan->disks->pdata[i];
-    add (xml, "<disk name='%s' checkpoint='%s'/>", disk->disk->target, disk->in_bitmaps ? "bitmap" : "no");
-    any = any || disk->in_bitmaps;
-  }
-  add_others (xml, plan, "checkpoint");
-  g_string_append (xml, "</disks></domaincheckpoint>");
-  return g_string_free (xml, !any);
+  return g_strdup_printf ("guardd-dirty-%.8s", plan->id);
 }
 
 /* --- begin --- */
@@ -256,8 +185,9 @@ libvirt_backup_begin (LibvirtBackup *backup, guint64 *stall_us, gint64 *time_us,
 {
   const LibvirtCall call = { .func = begin_call, .undo = abort_call, .timeout_ms = LIBVIRT_CALL_MS };
   Begin *begin = begin_new (backup->socket);
-  begin->backup = backup_xml (backup);
-  begin->checkpoint = checkpoint_xml (backup->plan);
+  g_autofree char *bitmap = libvirt_backup_bitmap (backup->plan);
+  begin->backup = libvirt_backup_xml (backup->plan, backup->socket, bitmap, backup->scratch);
+  begin->checkpoint = libvirt_checkpoint_xml (backup->plan);
   bool ok = libvirt_call (backup->calls, backup->domain, &call, begin, begin_clear, error);
   if (ok) {
     *stall_us = (guint64)(begin->done - begin->begun);
@@ -330,6 +260,27 @@ libvirt_backup_end (LibvirtBackup *backup, GError **error)
     disk->socket = -1;
   }
   return call_with_socket (backup->calls, backup->domain, end_call, backup->socket, error);
+}
+
+/* Who waited has a job as soon as ours is over; short ones are over themselves soon. */
+static bool
+wanted_call (virDomainPtr domain, gpointer data, GError **error)
+{
+  gint64 until = g_get_monotonic_time () + WANTED_US;
+  do {
+    virDomainJobInfo info;
+    if (virDomainGetJobInfo (domain, &info) < 0 || info.type != VIR_DOMAIN_JOB_NONE)
+      return true;
+    g_usleep (LOOK_US);
+  } while (g_get_monotonic_time () < until);
+  g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_NOTHING, "nobody has taken it");
+  return false;
+}
+
+bool
+libvirt_backup_was_wanted (LibvirtCalls *calls, virDomainPtr domain)
+{
+  return call_with_socket (calls, domain, wanted_call, "", NULL);
 }
 
 bool

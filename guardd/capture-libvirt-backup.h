@@ -13,8 +13,9 @@
 
 typedef struct LibvirtBackup LibvirtBackup;
 
-/* What the exported bitmaps are called. */
-#define LIBVIRT_BACKUP_BITMAP "guardd-dirty"
+/* What the exported bitmaps are called: another name for each capture, since a libvirtd that dies while it
+ * begins a job leaves them in QEMU, where it cannot find them again.  g_free() */
+char *libvirt_backup_bitmap (const CapturePlan *plan);
 
 /* plan: in_bitmaps: the disk gets a place in the new checkpoint (new_bitmap); full_reason NULL: since
  * old_bitmap.  Borrowed. */
@@ -35,6 +36,9 @@ void libvirt_backup_abort (LibvirtBackup *backup);
 
 /* Ends it and waits until libvirt has let go of it; repeatable. */
 bool libvirt_backup_end (LibvirtBackup *backup, GError **error);
+
+/* After a job was ended for somebody who seemed to wait for the guest: has that somebody taken it? */
+bool libvirt_backup_was_wanted (LibvirtCalls *calls, virDomainPtr domain);
 
 /* Ends a job that an earlier guardd left on this domain, for this pool, and removes its files. */
 bool libvirt_backup_sweep (LibvirtCalls *calls, virDomainPtr domain, const Config *config, Pool *pool,

@@ -132,16 +132,18 @@ drop_clear (gpointer data)
 static bool
 drop_one (virDomainPtr domain, virDomainCheckpointPtr checkpoint, GError **error)
 {
+  g_autoptr (GError) failure = NULL;
   if (virDomainCheckpointDelete (checkpoint, 0) == 0)
     return true;
-  const virError *last = virGetLastError ();
-  /* later: somebody has a job on it, or it has just been powered off */
-  if (last && (last->code == VIR_ERR_OPERATION_TIMEOUT || last->code == VIR_ERR_OPERATION_INVALID))
-    return libvirt_call_fail (error, virDomainCheckpointGetName (checkpoint));
-  if (virDomainIsActive (domain) == 1
+  libvirt_call_fail (&failure, virDomainCheckpointGetName (checkpoint));
+  if (virDomainIsActive (domain) == 0)
+    return true;
+  /* somebody has a job on it: later */
+  if (!g_error_matches (failure, LIBVIRT_ERROR, VIR_ERR_OPERATION_TIMEOUT)
       && virDomainCheckpointDelete (checkpoint, VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY) == 0)
     return true;
-  return libvirt_call_fail (error, virDomainCheckpointGetName (checkpoint));
+  g_propagate_error (error, g_steal_pointer (&failure));
+  return false;
 }
 
 static bool

@@ -9,6 +9,12 @@
 #include <string.h>
 #include <unistd.h>
 
+/* docs/interop/qcow2.txt of QEMU; numbers are big endian */
+#define QCOW2_HEADER 72
+#define QCOW2_MAGIC 0x514649fbu
+#define QCOW2_VERSION 4
+#define QCOW2_SNAPSHOTS 60
+
 /* --- sizes --- */
 
 typedef struct {
@@ -56,21 +62,37 @@ measure (CapturePlan *plan, LibvirtCalls *calls, virDomainPtr domain, GError **e
 
 /* --- what checkpoints can do --- */
 
-/* QEMU keeps bitmaps in qcow2 images of version 3.  Of one that cannot be read here libvirt will say. */
+static guint32
+header_number (const guint8 *header, guint at)
+{
+  guint32 number;
+  memcpy (&number, header + at, sizeof number);
+  return GUINT32_FROM_BE (number);
+}
+
+/* QEMU keeps bitmaps in qcow2 images of version 3.  It refuses to go back to an internal snapshot of one that
+ * has any, and libvirt has ended the guest by then: an operator's "virsh snapshot-revert" would leave it off.
+ * Of an image that cannot be read here libvirt will say. */
 static char *
 why_no_bitmap (const DomainDisk *disk)
 {
-  guint8 header[8];
+  guint8 header[QCOW2_HEADER] = { 0 };
   if (strcmp (disk->format, "qcow2") != 0)
     return g_strdup_printf ("libvirt has no checkpoints for %s images, so all of it is read", disk->format);
   int fd = disk->source ? open (disk->source, O_RDONLY | O_CLOEXEC) : -1;
   ssize_t n = fd < 0 ? -1 : pread (fd, header, sizeof header, 0);
   if (fd >= 0)
     close (fd);
-  if (n == (ssize_t)sizeof header && memcmp (header, "QFI\xfb\0\0\0\2", sizeof header) == 0)
+  if (n != (ssize_t)sizeof header || header_number (header, 0) != QCOW2_MAGIC)
+    return NULL;
+  if (header_number (header, QCOW2_VERSION) < 3)
     return g_strdup (
         "qcow2 images of version 2 keep no bitmaps, so all of it is read (while the guest is off, "
         "qemu-img amend -o compat=1.1 changes that)");
+  if (header_number (header, QCOW2_SNAPSHOTS) > 0)
+    return g_strdup (
+        "the image has internal snapshots, to which libvirt cannot go back beside a checkpoint, so "
+        "all of it is read");
   return NULL;
 }
 

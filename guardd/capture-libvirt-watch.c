@@ -4,15 +4,13 @@
 
 #include "capture.h"
 
-/* An operator's call goes through within a second: of that these are a third, the rest is libvirt's own.
- * Calls that wait for nobody are over long before BUSY_US. */
 #define LOOK_US 25000
-#define BUSY_US 150000
 #define HELD_US 500000
 
 struct LibvirtWatch {
   LibvirtBackup *backup;
   LibvirtWorkers *workers;
+  gint64 patience_us;
   bool blind;        /* they cannot be seen */
   gint64 busy_since; /* monotonic; 0: nobody was busy at the last look */
   GThread *thread;
@@ -48,14 +46,14 @@ look (LibvirtWatch *watch, gint64 since)
   gint64 now = g_get_monotonic_time ();
   if (!libvirt_backup_check (watch->backup, &watch->error))
     return LIBVIRT_WATCH_SCRATCH;
-  if (busy_for (watch, now) > BUSY_US) {
+  if (busy_for (watch, now) > watch->patience_us) {
     g_set_error (&watch->error, CAPTURE_ERROR, CAPTURE_ERROR_BUSY, "somebody else's call waits in libvirt");
     return LIBVIRT_WATCH_WAITER;
   }
   if (watch->blind && now - since > HELD_US) {
     g_set_error (
         &watch->error, CAPTURE_ERROR, CAPTURE_ERROR_BUSY,
-        "its disks cannot be read within %u ms, and whether somebody else waits for the guest cannot be "
+        "its disks cannot be read within %d ms, and whether somebody else waits for the guest cannot be "
         "seen: make libvirtd's admin socket reachable (systemctl start libvirtd-admin.socket)",
         HELD_US / 1000);
     return LIBVIRT_WATCH_HELD;
@@ -86,11 +84,12 @@ watch_thread (gpointer data)
 }
 
 LibvirtWatch *
-libvirt_watch_start (LibvirtBackup *backup, LibvirtWorkers *workers)
+libvirt_watch_start (LibvirtBackup *backup, LibvirtWorkers *workers, gint64 patience_us)
 {
   LibvirtWatch *watch = g_new0 (LibvirtWatch, 1);
   watch->backup = backup;
   watch->workers = workers;
+  watch->patience_us = patience_us;
   g_mutex_init (&watch->lock);
   g_cond_init (&watch->changed);
   watch->thread = g_thread_new ("libvirt-watch", watch_thread, watch);

@@ -26,6 +26,7 @@ typedef struct {
   CapturePlan *plan; /* of this try; owned */
   LibvirtBackup *backup;
   CapturePull pull;
+  gint64 patience_us;
   LibvirtWatchReason reason; /* why the watch ended the job */
   bool refused;              /* libvirt did not begin the job */
   bool left;
@@ -109,11 +110,11 @@ static bool
 read_disks (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
-  LibvirtWatch *watch = libvirt_watch_start (capture->backup, capture->workers);
+  g_autofree char *bitmap = libvirt_backup_bitmap (plan);
+  LibvirtWatch *watch = libvirt_watch_start (capture->backup, capture->workers, capture->patience_us);
   g_autoptr (GError) failure = NULL, why = NULL;
-  capture->pull = (CapturePull){
-    .plan = plan, .bitmap = LIBVIRT_BACKUP_BITMAP, .guard = libvirt_watch_check, .opaque = watch
-  };
+  capture->pull
+      = (CapturePull){ .plan = plan, .bitmap = bitmap, .guard = libvirt_watch_check, .opaque = watch };
   bool ok
       = capture_files_add (capture->draft.draft, capture->draft.manifest, capture->request->domain, &failure)
         && capture_pull_all (&capture->pull, &failure);
@@ -140,6 +141,10 @@ run (Capture *capture, GError **error)
       = !libvirt_backup_begin (capture->backup, &draft->manifest->stall_us, &draft->manifest->time_us, error);
   if (!capture->refused && read_disks (capture, error))
     return seal_and_end (capture, error);
+  /* A call that had nothing to do with the guest: the next that lasts as long shall not end the job. */
+  libvirt_backup_end (capture->backup, NULL);
+  if (capture->reason == LIBVIRT_WATCH_WAITER && !libvirt_backup_was_wanted (capture->calls, capture->domain))
+    capture->patience_us = MIN (capture->patience_us * 2, LIBVIRT_WATCH_PATIENCE_MAX_US);
   undo (capture);
   return false;
 }
@@ -218,7 +223,11 @@ Snapshot *
 capture_libvirt (virDomainPtr domain, LibvirtCalls *calls, LibvirtWorkers *workers,
                  const CaptureRequest *request, bool *left, GError **error)
 {
-  Capture capture = { .request = request, .domain = domain, .calls = calls, .workers = workers };
+  Capture capture = { .request = request,
+                      .domain = domain,
+                      .calls = calls,
+                      .workers = workers,
+                      .patience_us = LIBVIRT_WATCH_PATIENCE_US };
   bool idle = false;
   capture.draft.started = g_get_monotonic_time ();
   bool sealed = try_all (&capture, &idle, error);

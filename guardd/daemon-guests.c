@@ -192,7 +192,7 @@ roster_changed (Domain *domain, const char *what, void *opaque)
   daemon_schedule (daemon);
   /* a snapshot that is due sweeps by itself */
   bool due = guest->due && guest->due < g_get_monotonic_time () + G_USEC_PER_SEC;
-  if (strcmp (what, "found") == 0 && !due)
+  if ((strcmp (what, "found") == 0 || strcmp (what, "started") == 0) && !due)
     job_sweep (daemon, guest);
 }
 

@@ -72,10 +72,13 @@ check_passthrough (Doctor *doctor, Job *job)
   QmpStatus status;
   if (client && qmp_query_status (client, &status, &error))
     find (doctor, "passthrough", CHECK_OK, "QEMU's monitor answers through libvirt", NULL);
+  else if (g_error_matches (error, QMP_ERROR, QMP_ERROR_REFUSED))
+    find (doctor, "passthrough", CHECK_WARNING, error->message,
+          "engine = auto takes libvirt's backup jobs instead; for the faster engine allow monitor commands "
+          "on a "
+          "read-write connection (polkit: org.libvirt.api.domain.write)");
   else
-    find (doctor, "passthrough", CHECK_ERROR, error->message,
-          "guardd needs a read-write connection to qemu:///system with monitor commands allowed "
-          "(polkit: org.libvirt.api.domain.write)");
+    find (doctor, "passthrough", CHECK_ERROR, error->message, "look at the guest with virsh dominfo");
   if (domain)
     virDomainFree (domain);
 }

@@ -12,7 +12,7 @@
 
 typedef struct {
   char *uuid;
-  bool known;
+  bool by_libvirt, known;
   gint64 time_us;
   guint64 written, discarded;
 } Sample;
@@ -24,21 +24,50 @@ sample_clear (gpointer data)
 }
 
 static bool
-ask (Daemon *daemon, Sample *sample)
+ask_qemu (virDomainPtr domain, Sample *sample)
 {
   QmpLimits limits = { .call_ms = CALL_MS };
-  virDomainPtr domain = roster_lookup (daemon->roster, sample->uuid, NULL);
-  g_autoptr (QmpClient) client = domain ? qmp_client_new_libvirt (domain, &limits, NULL) : NULL;
+  g_autoptr (QmpClient) client = qmp_client_new_libvirt (domain, &limits, NULL);
   g_autoptr (GPtrArray) stats = client ? qmp_query_blockstats (client, NULL) : NULL;
   for (guint i = 0; stats && i < stats->len; i++) {
     const QmpBlockStats *disk = stats->pdata[i];
     sample->written += disk->wr_bytes;
     sample->discarded += disk->unmap_bytes;
   }
-  sample->time_us = g_get_monotonic_time ();
-  if (domain)
-    virDomainFree (domain);
   return stats != NULL;
+}
+
+static bool
+stats_call (virDomainPtr domain, gpointer data, GError **error)
+{
+  virDomainBlockStatsStruct *all = data;
+  return virDomainBlockStats (domain, "", all, sizeof *all) == 0 || libvirt_call_fail (error, "statistics");
+}
+
+/* Where the monitor is left alone: libvirt does not count discards. */
+static bool
+ask_libvirt (LibvirtCalls *calls, virDomainPtr domain, Sample *sample)
+{
+  const LibvirtCall call = { .func = stats_call, .timeout_ms = CALL_MS };
+  virDomainBlockStatsStruct *all = g_atomic_rc_box_new0 (virDomainBlockStatsStruct);
+  bool ok = libvirt_call (calls, domain, &call, all, NULL, NULL);
+  if (ok)
+    sample->written = (guint64)MAX (all->wr_bytes, 0);
+  g_atomic_rc_box_release (all);
+  return ok;
+}
+
+static bool
+ask (Daemon *daemon, Sample *sample)
+{
+  virDomainPtr domain = roster_lookup (daemon->roster, sample->uuid, NULL);
+  if (domain == NULL)
+    return false;
+  bool ok
+      = sample->by_libvirt ? ask_libvirt (daemon->libvirt_calls, domain, sample) : ask_qemu (domain, sample);
+  sample->time_us = g_get_monotonic_time ();
+  virDomainFree (domain);
+  return ok;
 }
 
 static bool
@@ -78,6 +107,13 @@ is_sampled (const Daemon *daemon, const Guest *guest)
          && daemon_guest_interval (guest) > WORTH * daemon->config->sample_every_us;
 }
 
+static bool
+avoids_monitor (const Guest *guest)
+{
+  return guest->policy->engine == ENGINE_CHOICE_LIBVIRT
+         || (guest->engine.reason && guest->engine.engine == ENGINE_LIBVIRT);
+}
+
 void
 job_sample (Daemon *daemon)
 {
@@ -90,7 +126,7 @@ job_sample (Daemon *daemon)
   g_hash_table_iter_init (&iter, daemon->guests);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest))
     if (is_sampled (daemon, guest)) {
-      Sample sample = { .uuid = g_strdup (guest->uuid) };
+      Sample sample = { .uuid = g_strdup (guest->uuid), .by_libvirt = avoids_monitor (guest) };
       g_array_append_val (samples, sample);
     }
   if (samples->len == 0) {

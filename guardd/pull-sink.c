@@ -112,6 +112,18 @@ put_run (PullSink *sink, Fate fate, guint64 first, guint count, const guint8 *da
   return storage_image_write (sink->request->writer, first, count, data, hashes, &sink->error);
 }
 
+/* What the parent has there; beyond its end, after the disk has grown, that is nothing. */
+static bool
+read_parent (PullSink *sink, guint64 first, guint count, struct guardd_block *old)
+{
+  StorageReader *parent = sink->request->parent;
+  guint64 blocks = (storage_image_size (parent) + BLOCK - 1) / BLOCK;
+  guint known = first < blocks ? (guint)MIN (count, blocks - first) : 0;
+
+  memset (old + known, 0, (count - known) * sizeof *old);
+  return known == 0 || storage_image_blocks (parent, first, known, old, &sink->error);
+}
+
 static bool
 put_chunk (PullSink *sink, const PullChunk *chunk, const Content *contents, guint count)
 {
@@ -125,7 +137,7 @@ put_chunk (PullSink *sink, const PullChunk *chunk, const Content *contents, guin
     return false;
   }
   sink->result.read_bytes += chunk->length;
-  if (compare && !storage_image_blocks (request->parent, first, count, old, &sink->error))
+  if (compare && !read_parent (sink, first, count, old))
     return false;
   for (guint at = 0; at < count;) {
     Fate fate = block_fate (request, &contents[at], compare ? &old[at] : NULL);

@@ -17,7 +17,7 @@ cppcheck:
 	@cppcheck -q -j2 --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
 	  --library=gtk --suppress=missingInclude --suppress=varFuncNullUB --suppress=memleak --suppress=unknownMacro --suppress=nullPointerRedundantCheck \
 	  --suppress=uninitvar --suppress=ctuuninitvar --suppress=legacyUninitvar --suppress=syntaxError \
-	  -Iinclude -I. base qmp guardd guardsh plugins
+	  -Iinclude -I. base qmp guardd guardsh plugins workers
 
 shell:
 	@shellcheck $(SHELLS)

@@ -16,6 +16,8 @@ class Disk:
     shareable: bool = False
     cache: str = "none"
     options: str = ""  # qemu-img create -o
+    block: bool = False  # the path is a block device's
+    sector: int = 0  # logical block size in the guest; 0: QEMU's default, 512
 
     def place(self, guest, index, folder):
         """Fills in what was left out, and makes the image."""
@@ -33,8 +35,10 @@ class Disk:
 
     def xml(self):
         flags = "<readonly/>" * self.read_only + "<shareable/>" * self.shareable
+        kind, attribute = ("block", "dev") if self.block else ("file", "file")
+        blockio = f"<blockio logical_block_size='{self.sector}' physical_block_size='{self.sector}'/>" if self.sector else ""
         return (
-            f"<disk type='file' device='disk'>"
+            f"<disk type='{kind}' device='disk'>"
             f"<driver name='qemu' type='{self.format}' cache='{self.cache}' discard='unmap'/>"
-            f"<source file='{self.path}'/><target dev='{self.target}' bus='virtio'/>{flags}</disk>"
+            f"<source {attribute}='{self.path}'/>{blockio}<target dev='{self.target}' bus='virtio'/>{flags}</disk>"
         )

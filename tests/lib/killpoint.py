@@ -4,7 +4,7 @@ import mmap
 import os
 import struct
 
-DATA, SYNC, NAME, LIBVIRT = 1, 2, 4, 8
+DATA, SYNC, NAME, LIBVIRT, REFUSED = 1, 2, 4, 8, 16
 LAYOUT = struct.Struct("=qqqqqqqqq64s")
 
 

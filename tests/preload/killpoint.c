@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libvirt/libvirt-qemu.h>
+#include <libvirt/virterror.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -270,12 +271,26 @@ replace_answer (char **result)
   *result = strdup (lies[which]);
 }
 
+/* In libvirt's words to a client that polkit does not let through. */
+static int
+refuse (void)
+{
+  static char words[] = "access denied: 'QEMU' denied access";
+  virError error = { .code = VIR_ERR_ACCESS_DENIED, .level = VIR_ERR_ERROR, .message = words };
+  int (*set) (virErrorPtr) = (int (*) (virErrorPtr))dlsym (RTLD_DEFAULT, "virSetError");
+
+  set (&error);
+  return -1;
+}
+
 EXPORT int
 virDomainQemuMonitorCommandWithFiles (virDomainPtr domain, const char *command, unsigned int n_in, int *in,
                                       unsigned int *n_out, int **out, char **result, unsigned int flags)
 {
   NEXT (virDomainQemuMonitorCommandWithFiles);
   int hit = 0;
+  if (control && (control->kinds & KIND_REFUSED))
+    return refuse ();
   if (control && control->lie)
     count_call (KIND_LIBVIRT, command, &hit);
   else
@@ -308,3 +323,28 @@ DOMAIN_CALL (virDomainSuspend)
 DOMAIN_CALL (virDomainResume)
 DOMAIN_CALL (virDomainDestroy)
 DOMAIN_CALL (virDomainCreate)
+DOMAIN_CALL (virDomainAbortJob)
+
+EXPORT int
+virDomainBackupBegin (virDomainPtr domain, const char *backup, const char *checkpoint, unsigned int flags)
+{
+  NEXT (virDomainBackupBegin);
+  killpoint_pass (KIND_LIBVIRT, "virDomainBackupBegin");
+  return real (domain, backup, checkpoint, flags);
+}
+
+EXPORT virDomainCheckpointPtr
+virDomainCheckpointCreateXML (virDomainPtr domain, const char *xml, unsigned int flags)
+{
+  NEXT (virDomainCheckpointCreateXML);
+  killpoint_pass (KIND_LIBVIRT, "virDomainCheckpointCreateXML");
+  return real (domain, xml, flags);
+}
+
+EXPORT int
+virDomainCheckpointDelete (virDomainCheckpointPtr checkpoint, unsigned int flags)
+{
+  NEXT (virDomainCheckpointDelete);
+  killpoint_pass (KIND_LIBVIRT, "virDomainCheckpointDelete");
+  return real (checkpoint, flags);
+}

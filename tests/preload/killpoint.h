@@ -9,10 +9,11 @@
 #include <sys/types.h>
 
 enum {
-  KIND_DATA = 1,    /* pwrite, write to files */
-  KIND_SYNC = 2,    /* fsync, fdatasync */
-  KIND_NAME = 4,    /* rename, mkdir, unlink, creation */
-  KIND_LIBVIRT = 8, /* a QMP command, or another call that changes a guest */
+  KIND_DATA = 1,     /* pwrite, write to files */
+  KIND_SYNC = 2,     /* fsync, fdatasync */
+  KIND_NAME = 4,     /* rename, mkdir, unlink, creation */
+  KIND_LIBVIRT = 8,  /* a QMP command, or another call that changes a guest */
+  KIND_REFUSED = 16, /* no call: while it is set, libvirt refuses QMP commands, as to a user who may not */
 };
 
 struct killpoint {
