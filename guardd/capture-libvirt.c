@@ -25,6 +25,7 @@ typedef struct {
   CaptureDraft draft;
   CapturePlan *plan; /* of this try; owned */
   LibvirtBackup *backup;
+  char *bitmap; /* as exported */
   CapturePull pull;
   gint64 patience_us;
   LibvirtWatchReason reason; /* why the watch ended the job */
@@ -110,11 +111,13 @@ static bool
 read_disks (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
-  g_autofree char *bitmap = libvirt_backup_bitmap (plan);
   LibvirtWatch *watch = libvirt_watch_start (capture->backup, capture->workers, capture->patience_us);
   g_autoptr (GError) failure = NULL, why = NULL;
-  capture->pull
-      = (CapturePull){ .plan = plan, .bitmap = bitmap, .guard = libvirt_watch_check, .opaque = watch };
+  g_free (capture->bitmap);
+  capture->bitmap = libvirt_backup_bitmap (plan);
+  capture->pull = (CapturePull){
+    .plan = plan, .bitmap = capture->bitmap, .guard = libvirt_watch_check, .opaque = watch
+  };
   bool ok
       = capture_files_add (capture->draft.draft, capture->draft.manifest, capture->request->domain, &failure)
         && capture_pull_all (&capture->pull, &failure);
@@ -234,6 +237,7 @@ capture_libvirt (virDomainPtr domain, LibvirtCalls *calls, LibvirtWorkers *worke
   *left = capture.left;
   Snapshot *snapshot = capture_draft_close (&capture.draft, sealed);
   capture_plan_free (capture.plan);
+  g_free (capture.bitmap);
   return snapshot;
 }
 
