@@ -87,13 +87,31 @@ begin_clear (gpointer data)
   g_free (begin->socket);
 }
 
+/* libvirt 9.0: a libvirtd that died while it began a backup job comes back with a job that it knows nothing
+ * of. It says VIR_ERR_INTERNAL_ERROR, and an abort does nothing. */
+static bool
+explain_lost (virDomainPtr domain, GError **error)
+{
+  bool internal = error && g_error_matches (*error, LIBVIRT_ERROR, VIR_ERR_INTERNAL_ERROR);
+  char *xml = internal ? virDomainBackupGetXMLDesc (domain, 0) : NULL;
+  const virError *last = xml ? NULL : virGetLastError ();
+  free (xml);
+  if (internal && last && last->code == VIR_ERR_NO_DOMAIN_BACKUP)
+    g_prefix_error (error,
+                    "libvirtd died while it began a backup job, and has lost what that job is: nobody can "
+                    "have a job on the guest until it is shut down and started again: ");
+  return false;
+}
+
 /* Somebody else's job is not waited for: libvirt would do that for half a minute, and this thread with it. */
 static bool
 is_free (virDomainPtr domain, GError **error)
 {
   virDomainJobInfo info;
-  if (virDomainGetJobInfo (domain, &info) < 0)
-    return libvirt_call_fail (error, "job information");
+  if (virDomainGetJobInfo (domain, &info) < 0) {
+    libvirt_call_fail (error, "job information");
+    return explain_lost (domain, error);
+  }
   if (info.type == VIR_DOMAIN_JOB_NONE)
     return true;
   g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_BUSY,

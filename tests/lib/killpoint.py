@@ -27,6 +27,10 @@ class Killpoint:
         """countdown 0: only counts."""
         LAYOUT.pack_into(self.memory, 0, countdown, 0, kinds, target, power, failure, lie, delay_us, clock_us, b"")
 
+    def count(self):
+        """Calls of those kinds since arm()."""
+        return LAYOUT.unpack_from(self.memory)[1]
+
     def disarm(self):
         """(calls of those kinds since arm(), the call that it came to or "")"""
         state = LAYOUT.unpack_from(self.memory)
