@@ -14,7 +14,8 @@ import sys
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-from suite import Disk, Skip, equal, main, until
+from suite import Disk, Skip, equal, main, timeout, until
+from clones import Clones
 
 KIB, MIB = 1 << 10, 1 << 20
 BLOCK = 64 * KIB
@@ -23,7 +24,8 @@ ENGINES = ("qmp", "libvirt", "native", "offline")
 NO_CHECKPOINT = {"raw": "libvirt has no checkpoints for raw", "v2": "version 2 keep no bitmaps", "inside": "internal snapshots"}
 
 # disks: a function of (bed, name) that makes them.  whole: by libvirt, all of it is read each time, because of this.
-Kind = collections.namedtuple("Kind", "disks whole grows absent", defaults=(None, False, {}))
+# clones: sizes in bytes of disks of this kind that a storage can clone.
+Kind = collections.namedtuple("Kind", "disks whole grows clones absent", defaults=(None, False, (), None))
 
 
 def plain(*disks):
@@ -85,7 +87,7 @@ def many(count):
 
 ELSEWHERE = "there is no device-mapper on this host; tests/guest has it in a guest"
 KINDS = {
-    "raw": Kind(plain({"format": "raw"}), whole="raw"),
+    "raw": Kind(plain({"format": "raw"}), whole="raw", clones=[64 * MIB]),
     "qcow2_v3": Kind(plain({"format": "qcow2"})),
     "qcow2_v2": Kind(plain({"format": "qcow2", "options": "compat=0.10"}), whole="v2"),
     "qcow2_small_clusters": Kind(plain({"format": "qcow2", "options": "cluster_size=4k"})),
@@ -95,16 +97,17 @@ KINDS = {
     "qcow2_data_file": Kind(data_file(False)),
     "qcow2_data_file_raw": Kind(data_file(True)),
     "block_device": Kind(loop_device, whole="raw"),
-    "sectors_of_4096": Kind(plain({"format": "raw", "sector": 4096}, {"format": "qcow2", "sector": 4096}), whole="raw"),
-    "odd_sizes": Kind(plain({"size": str(33 * MIB + 512), "format": "raw"}, {"size": str(17 * MIB + 4608), "format": "qcow2"}), whole="raw"),
+    "sectors_of_4096": Kind(plain({"format": "raw", "sector": 4096}, {"format": "qcow2", "sector": 4096}), whole="raw", clones=[64 * MIB]),
+    "odd_sizes": Kind(
+        plain({"size": str(33 * MIB + 512), "format": "raw"}, {"size": str(17 * MIB + 4608), "format": "qcow2"}), whole="raw",
+        clones=[33 * MIB + 512, 17 * MIB + 4608],
+    ),
     "odd_sizes_of_4096": Kind(plain({"size": str(33 * MIB + 4096), "format": "qcow2", "sector": 4096})),
     "growing": Kind(plain({"size": "32M", "format": "qcow2"}), grows=True),
-    "growing_raw": Kind(plain({"size": "32M", "format": "raw"}), whole="raw", grows=True),
-    "disks_16": Kind(many(16), whole="raw"),
+    "growing_raw": Kind(plain({"size": "32M", "format": "raw"}), whole="raw", grows=True, clones=[32 * MIB]),
+    "disks_16": Kind(many(16), whole="raw", clones=[16 * MIB] * 16),
     "thin_lv": Kind(None, absent=dict.fromkeys(ENGINES, ELSEWHERE)),
 }
-for kind in KINDS.values():
-    kind.absent.setdefault("native", "this pool's storage does not clone disks")
 MATRIX = {}
 
 
@@ -256,6 +259,42 @@ def off(bed, kind, disks, rng):
     return "whole"
 
 
+def cloned(bed, name, kind, rng):
+    """The example storage, which clones raw files beside the pool."""
+    clones = Clones(bed)
+    disks = [clones.disk(f"vd{chr(ord('a') + number)}", 1) for number in range(len(kind.clones))]
+    for disk, size in zip(disks, kind.clones):
+        os.truncate(disk.path, size)
+        disk.sector = 4096 if name == "sectors_of_4096" else 0
+    guest = bed.paused_guest("web01", disks)
+
+    def check():
+        snapshot = bed.sh("snapshot-create", "web01")
+        equal((snapshot["engine"], snapshot["read_bytes"]), ("native", 0))
+        for disk in guest.disks:
+            image = (clones.folder(guest, snapshot["number"]) / f"{disk.target}.raw").read_bytes()
+            where = difference(image, reference(bed, disk))
+            assert where is None, f"snapshot {snapshot['number']}, disk {disk.target}: {where}"
+
+    change(guest, rng)
+    clones.guardd(interval="7d")
+    until(lambda: bed.sh("snapshot-list", "web01")["snapshots"], 60, "the first snapshot")
+    for _ in range(2):
+        change(guest, rng)
+        check()
+    if kind.grows:
+        bed.virsh("blockresize", "web01", "vda", f"{48 * MIB}B")
+        change(guest, rng)
+        check()
+    return "clones"
+
+
+def why_absent(engine, kind):
+    if engine == "native" and kind.disks and not kind.clones:
+        return "the storage plugin of these tests clones raw files only"
+    return (kind.absent or {}).get(engine)
+
+
 def pair(engine, name):
     kind, key = KINDS[name], (name, engine)
 
@@ -263,10 +302,13 @@ def pair(engine, name):
         rng, disks = random.Random(name), []
         MATRIX[key] = "FAILED"
         try:
-            if engine in kind.absent:
-                raise Skip(kind.absent[engine])
-            disks = kind.disks(bed, "web01")
-            MATRIX[key] = off(bed, kind, disks, rng) if engine == "offline" else on(bed, engine, kind, disks, rng)
+            if why := why_absent(engine, kind):
+                raise Skip(why)
+            disks = kind.disks(bed, "web01") if engine != "native" else []
+            if engine == "native":
+                MATRIX[key] = cloned(bed, name, kind, rng)
+            else:
+                MATRIX[key] = off(bed, kind, disks, rng) if engine == "offline" else on(bed, engine, kind, disks, rng)
         except Skip as skip:
             MATRIX[key] = f"- {skip}"
             raise
@@ -277,7 +319,7 @@ def pair(engine, name):
                     bed.guests and bed.guests["web01"].state() != "shut off" and bed.guests["web01"].destroy()
                     subprocess.run(["losetup", "-d", disk.path], check=False)
 
-    return test
+    return timeout(240)(test)
 
 
 for _name in KINDS:
@@ -286,7 +328,7 @@ for _name in KINDS:
 
 
 def test_the_matrix(bed):
-    """increments: only what changed is read; whole: all of it is read, what changed is stored."""
+    """increments: only what changed is read; whole: all of it is read, what changed is stored; clones: nothing is read."""
     reasons = []
     print(f"#| {'':26}" + "".join(f"{engine:12}" for engine in ENGINES))
     for name in KINDS:
