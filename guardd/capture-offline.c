@@ -73,6 +73,7 @@ pull_image (const CapturePlan *plan, PlanDisk *disk, int socket, GError **error)
                        .export = "",
                        .size = disk->size,
                        .writer = disk->writer,
+                       .sample = disk->sample,
                        .stall_us = request->config->capture_timeout_us,
                        .cancellable = request->cancellable };
   PullResult result;

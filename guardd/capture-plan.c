@@ -4,6 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
+/* 64 to 128 blocks: a share of a tenth is then known to some percent. */
+#define SAMPLE_BLOCKS_MAX 128u
+#define SAMPLE_BLOCKS_MIN 16u
+#define SAMPLE_BLOCKS_GUEST 256u
+
 G_DEFINE_QUARK (guardd - capture - error, capture_error)
 
 char *
@@ -126,6 +131,20 @@ why_not_bitmap (const CapturePlan *plan, const QmpDisk *device)
   return NULL;
 }
 
+/* What is kept of all disks together is bounded: a snapshot may wait to be looked at. */
+static ContentSample *
+sample_new (const CapturePlan *plan, const PlanDisk *disk)
+{
+  const CaptureRequest *request = plan->request;
+  guint disks = MAX (request->domain->disks->len, 1), share = SAMPLE_BLOCKS_GUEST / disks;
+
+  if (disk->parent == 0 || request->samples == NULL)
+    return NULL;
+  ContentSample *sample = content_sample_new (CLAMP (share / 2 * 2, SAMPLE_BLOCKS_MIN, SAMPLE_BLOCKS_MAX));
+  g_hash_table_replace (request->samples, g_strdup (disk->disk->target), sample);
+  return sample;
+}
+
 void
 capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device)
 {
@@ -139,6 +158,7 @@ capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device)
   disk->has_old_bitmap = bitmap && !bitmap->inconsistent && !bitmap->busy;
   if (!disk->full_reason && bitmap)
     disk->dirty = bitmap->count;
+  disk->sample = sample_new (plan, disk);
 }
 
 static PlanDisk *

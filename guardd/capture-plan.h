@@ -25,6 +25,7 @@ typedef struct {
   int socket; /* guardd's end of the NBD connection; -1: none */
 
   StorageWriter *writer;  /* NULL: not started, or sealed */
+  ContentSample *sample;  /* the request's, for what is read; NULL: there is nothing to compare with */
   guint64 changed_blocks; /* once it is sealed */
   ManifestDisk *result;   /* the manifest's */
 } PlanDisk;

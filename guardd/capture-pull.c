@@ -39,6 +39,7 @@ pull_one (CapturePull *pull, PlanDisk *disk, GError **error)
     .bitmap = disk->full_reason ? NULL : pull->bitmap,
     .size = disk->size,
     .writer = disk->writer,
+    .sample = disk->sample,
     .stall_us = capture->config->capture_timeout_us,
     .guard = pull->guard,
     .opaque = pull->opaque,

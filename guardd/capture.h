@@ -11,6 +11,7 @@
 #include "capture-engine.h"
 #include "capture-spare.h"
 #include "config.h"
+#include "content-sample.h"
 #include "domain.h"
 #include "pool.h"
 #include "qmp/qmp-client.h"
@@ -37,6 +38,7 @@ typedef struct {
   bool evidence;
   const char *engine_reason; /* why this engine; NULL: not to be recorded */
   CaptureSpares *spares;     /* the session's; NULL: there are none */
+  GHashTable *samples;       /* disk's target -> ContentSample: filled, of what changed; NULL: nobody looks */
   GCancellable *cancellable; /* may be NULL */
 } CaptureRequest;
 

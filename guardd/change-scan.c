@@ -5,8 +5,9 @@
 #include <string.h>
 
 #define PIECE 4096u
-#define SAMPLE_BLOCKS 128u             /* 2,048 pieces: a share of a tenth is then known to some percent */
-#define BLOCKS_MAX (16u * 1024 * 1024) /* 1 TiB of changes; beyond, a sample of the first is enough */
+#define SAMPLE_BLOCKS 128u /* where none was taken */
+/* Stretches of zeros: the first are enough, and the sample needs room (128 blocks of 16 pieces). */
+#define ZERO_RUNS_MAX (WIRE_RUNS_MAX - 4096u)
 /* Measured on 4 KiB blocks: random 7.95, compressed 7.85-7.95, text 4.8, programs 5.1; every other 16 bytes
  * encrypted raises text and programs by 1.9 to 2.2 bits. */
 #define HIGH_BITS 7.6
@@ -60,10 +61,10 @@ change_classify (const guint8 *before, const guint8 *now, size_t length)
 }
 
 typedef struct {
-  GArray *data; /* guint64: numbers of blocks that are not zero */
   GArray *runs;
+  ContentSample *sample; /* of the numbers of other blocks; NULL: there is one with their content */
   guint64 size;
-} Collect;
+} Change;
 
 static void
 add_run (GArray *runs, guint64 offset, guint64 length, enum guardd_change_class kind)
@@ -78,33 +79,26 @@ add_run (GArray *runs, guint64 offset, guint64 length, enum guardd_change_class 
 }
 
 static int
-collect (void *opaque, const struct guardd_block *block)
+add_block (void *opaque, const struct guardd_block *block)
 {
-  Collect *into = opaque;
+  const Change *change = opaque;
   guint64 offset = block->number * GUARDD_BLOCK_SIZE;
-  if (offset + GUARDD_BLOCK_SIZE > into->size)
+  if (offset + GUARDD_BLOCK_SIZE > change->size)
     return 0; /* a last block that is not whole */
-  if (block->kind == GUARDD_BLOCK_ZERO)
-    add_run (into->runs, offset, GUARDD_BLOCK_SIZE, GUARDD_CHANGE_TO_ZERO);
-  else
-    g_array_append_val (into->data, block->number);
-  return into->data->len >= BLOCKS_MAX;
+  if (block->kind != GUARDD_BLOCK_ZERO && change->sample)
+    content_sample_offer (change->sample, block->number, 1, NULL);
+  else if (block->kind == GUARDD_BLOCK_ZERO && change->runs->len < ZERO_RUNS_MAX)
+    add_run (change->runs, offset, GUARDD_BLOCK_SIZE, GUARDD_CHANGE_TO_ZERO);
+  return 0;
 }
 
-/* Whole blocks, since neither image may be in memory: one read each, not sixteen. */
-static bool
-scan_block (StorageReader *now, StorageReader *before, guint64 number, guint8 *is, GArray *runs,
-            GError **error)
+/* Of a block that was overwritten the pieces that are another now. */
+static void
+compare_block (GArray *runs, guint64 offset, const guint8 *is, const guint8 *was)
 {
-  guint8 *was = is + GUARDD_BLOCK_SIZE;
-  guint64 offset = number * GUARDD_BLOCK_SIZE;
-  if (!storage_image_read (now, offset, is, GUARDD_BLOCK_SIZE, error)
-      || !storage_image_read (before, offset, was, GUARDD_BLOCK_SIZE, error))
-    return false;
   for (guint at = 0; at < GUARDD_BLOCK_SIZE; at += PIECE)
     if (memcmp (is + at, was + at, PIECE) != 0)
       add_run (runs, offset + at, PIECE, change_classify (was + at, is + at, PIECE));
-  return true;
 }
 
 void
@@ -113,22 +107,47 @@ change_scan_clear (ChangeScan *scan)
   g_clear_pointer (&scan->runs, g_array_unref);
 }
 
-bool
-change_scan (StorageReader *now, StorageReader *before, ChangeScan *scan, GError **error)
+static bool
+scan_block (StorageReader *now, StorageReader *before, guint64 offset, const guint8 *is, guint8 *buffer,
+            GArray *runs, GError **error)
 {
-  g_autoptr (GArray) data = g_array_new (false, false, sizeof (guint64));
-  scan->runs = g_array_new (false, false, sizeof (struct wire_run));
-  scan->data_factor = 1;
-  Collect into = { data, scan->runs, MIN (storage_image_size (now), storage_image_size (before)) };
-  if (!storage_image_diff (before, now, collect, &into, error) && data->len < BLOCKS_MAX)
+  guint8 *was = buffer, *read = buffer + GUARDD_BLOCK_SIZE;
+  if (!storage_image_read (before, offset, was, GUARDD_BLOCK_SIZE, error)
+      || (is == NULL && !storage_image_read (now, offset, read, GUARDD_BLOCK_SIZE, error)))
     return false;
-  if (error)
-    g_clear_error (error);
-  guint step = MAX ((data->len + SAMPLE_BLOCKS - 1) / SAMPLE_BLOCKS, 1);
-  g_autofree guint8 *buffer = g_malloc (2 * GUARDD_BLOCK_SIZE);
-  scan->data_factor = step;
-  for (guint i = 0; i < data->len; i += step)
-    if (!scan_block (now, before, g_array_index (data, guint64, i), buffer, scan->runs, error))
-      return false;
+  compare_block (runs, offset, is ? is : read, was);
   return true;
+}
+
+static bool
+scan_sample (StorageReader *now, StorageReader *before, ContentSample *sample, GArray *runs, GError **error)
+{
+  g_autofree guint8 *buffer = g_malloc (2 * GUARDD_BLOCK_SIZE);
+  guint64 size = MIN (storage_image_size (now), storage_image_size (before));
+  for (guint i = 0; i < content_sample_length (sample); i++) {
+    guint64 number;
+    const guint8 *is = content_sample_block (sample, i, &number);
+    if ((number + 1) * GUARDD_BLOCK_SIZE > size)
+      break; /* there was nothing, or not a whole block */
+    if (!scan_block (now, before, number * GUARDD_BLOCK_SIZE, is, buffer, runs, error))
+      return false;
+  }
+  return true;
+}
+
+bool
+change_scan (StorageReader *now, StorageReader *before, ContentSample *sample, ChangeScan *scan,
+             GError **error)
+{
+  bool taken = sample && content_sample_length (sample) > 0;
+  g_autoptr (ContentSample) numbers = content_sample_new (SAMPLE_BLOCKS);
+  Change change = { g_array_new (false, false, sizeof (struct wire_run)), taken ? NULL : numbers,
+                    MIN (storage_image_size (now), storage_image_size (before)) };
+  if (!taken)
+    sample = numbers;
+  scan->runs = change.runs;
+  if (!storage_image_diff (before, now, add_block, &change, error))
+    return false;
+  scan->data_factor = content_sample_stride (sample);
+  return scan_sample (now, before, sample, scan->runs, error);
 }

@@ -6,18 +6,22 @@
  */
 #pragma once
 
+#include "content-sample.h"
 #include "sentinel/wire.h"
 #include "storage.h"
 
 typedef struct {
-  GArray *runs;        /* struct wire_run, ascending; at most WIRE_RUNS_MAX */
+  GArray *runs;        /* struct wire_run; at most WIRE_RUNS_MAX */
   guint64 data_factor; /* each run but the zero ones stands for so many */
 } ChangeScan;
 
 void change_scan_clear (ChangeScan *scan);
-/* now, before: the same disk.  Blocks that became zero are all told; of the others at most 2,048 pieces are
- * read, evenly chosen. */
-bool change_scan (StorageReader *now, StorageReader *before, ChangeScan *scan, GError **error);
+/* now, before: the same disk.  Blocks that became zero are all told, by the images' indexes.  Of the others
+ * those that are in the sample, whose blocks of `before` alone are read.  Where none was taken (NULL, or
+ * empty: the storage has cloned the disk, or too many snapshots waited) some are chosen now, and read from
+ * both. */
+bool change_scan (StorageReader *now, StorageReader *before, ContentSample *sample, ChangeScan *scan,
+                  GError **error);
 
 /* Shannon's entropy, bits a byte; pure. */
 double entropy_bits (const guint8 *data, size_t length);

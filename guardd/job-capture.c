@@ -14,7 +14,8 @@
 
 typedef struct {
   char *description;
-  Snapshot *snapshot; /* NULL after success: nothing had changed */
+  Snapshot *snapshot;  /* NULL after success: nothing had changed */
+  GHashTable *samples; /* see capture.h */
 } CaptureData;
 
 static void
@@ -23,6 +24,7 @@ data_free (gpointer data)
   CaptureData *capture = data;
   g_free (capture->description);
   snapshot_free (capture->snapshot);
+  g_clear_pointer (&capture->samples, g_hash_table_unref);
   g_free (capture);
 }
 
@@ -116,7 +118,8 @@ capture_off (Job *job, CaptureRequest *request, GError **error)
 }
 
 Snapshot *
-job_capture_now (Job *job, const char *origin, const char *description, bool evidence, GError **error)
+job_capture_now (Job *job, const char *origin, const char *description, bool evidence, GHashTable *samples,
+                 GError **error)
 {
   CaptureRequest request = { .config = job->daemon->config,
                              .pool = job->pool,
@@ -124,6 +127,7 @@ job_capture_now (Job *job, const char *origin, const char *description, bool evi
                              .origin = origin,
                              .description = description,
                              .evidence = evidence,
+                             .samples = samples,
                              .cancellable = job->cancellable };
   if (job->domain == NULL || job->pool == NULL) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s", job->guest->name,
@@ -143,7 +147,9 @@ capture_run (Job *job, GError **error)
 {
   CaptureData *data = job->data;
   g_autoptr (GError) failure = NULL;
-  data->snapshot = job_capture_now (job, job->origin, data->description, false, &failure);
+  data->samples
+      = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify)content_sample_free);
+  data->snapshot = job_capture_now (job, job->origin, data->description, false, data->samples, &failure);
   if (failure == NULL)
     return true;
   g_propagate_error (error, g_steal_pointer (&failure));
@@ -195,7 +201,7 @@ capture_succeeded (Job *job)
   }
   control_event (job->daemon->control, "SNAPSHOT_CREATED", describe_snapshot (data->snapshot));
   daemon_prune_soon (job->daemon, guest->uuid);
-  job_watch (job->daemon, guest, data->snapshot);
+  job_watch (job->daemon, guest, data->snapshot, g_steal_pointer (&data->samples));
 }
 
 /* A start of the guest ends the reading of its images: nothing is wrong, and who asked still wants one, were

@@ -13,9 +13,13 @@
 
 #define DEADLINE_US (10 * G_USEC_PER_SEC)
 #define PROGRAM "guardd-sentinel"
+/* Of a guest's snapshots that wait to be looked at, those that keep their sample (16 MiB at most each): for
+ * the others it is read from the pool. */
+#define SAMPLES_WAITING_MAX 4u
 
 typedef struct {
   Snapshot *snapshot;
+  GHashTable *samples; /* of what changed; NULL: too many wait to be looked at */
   Verdict verdict;
   Incident *incident; /* copy of the open one; NULL: none */
   guint64 look_us, read_bytes;
@@ -27,6 +31,7 @@ data_free (gpointer opaque)
 {
   WatchData *data = opaque;
   snapshot_free (data->snapshot);
+  g_clear_pointer (&data->samples, g_hash_table_unref);
   verdict_clear (&data->verdict);
   incident_free (data->incident);
   g_ptr_array_unref (data->problems);
@@ -47,7 +52,9 @@ scale (struct guardd_observation *seen, guint64 factor)
 static bool
 look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *seen, GError **error)
 {
-  const Manifest *manifest = ((WatchData *)job->data)->snapshot->manifest;
+  const WatchData *data = job->data;
+  const Manifest *manifest = data->snapshot->manifest;
+  ContentSample *sample = data->samples ? g_hash_table_lookup (data->samples, disk->target) : NULL;
   g_autofree char *program = g_build_filename (job->daemon->config->libexec_dir, PROGRAM, NULL);
   g_autoptr (StorageReader) now
       = pool_image_open (job->pool, manifest->domain_uuid, manifest->number, disk->target, error);
@@ -58,7 +65,7 @@ look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *see
       = disk->parent ? pool_image_open (job->pool, manifest->domain_uuid, disk->parent, disk->target, NULL)
                      : NULL;
   ChangeScan scan = { 0 };
-  if (before && !change_scan (now, before, &scan, error)) {
+  if (before && !change_scan (now, before, sample, &scan, error)) {
     change_scan_clear (&scan);
     return false;
   }
@@ -218,10 +225,13 @@ watch_done (Job *job, const GError *error)
 }
 
 void
-job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot)
+job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot, GHashTable *samples)
 {
   WatchData *data = g_new0 (WatchData, 1);
   data->snapshot = snapshot_copy (snapshot);
+  data->samples = samples;
+  if (g_queue_get_length (&guest->looks) >= SAMPLES_WAITING_MAX)
+    g_clear_pointer (&data->samples, g_hash_table_unref);
   data->problems = g_ptr_array_new_with_free_func (g_free);
   Job *job = job_new (daemon, guest, NULL);
   job->data = data;

@@ -59,8 +59,8 @@ void job_sample (Daemon *daemon);
 void job_respond (Daemon *daemon, Guest *guest);
 
 /* --- job-watch.c --- */
-/* Looks at a snapshot and judges it. */
-void job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot);
+/* Looks at a snapshot and judges it.  samples: as the capture filled them (capture.h); taken over. */
+void job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot, GHashTable *samples);
 
 /* --- job-deepen.c: asks the inspector, one guest after the other --- */
 /* Which files are gone since the open incident's last good snapshot. */
@@ -71,6 +71,6 @@ void job_deepen_scheduled (Daemon *daemon, Guest *guest);
 /* --- job-capture.c --- */
 Job *job_capture_new (Daemon *daemon, Guest *guest, const char *origin, const char *description,
                       ControlCall *call);
-/* For other jobs that need a snapshot on their way: on the job's thread. */
+/* For other jobs that need a snapshot on their way: on the job's thread.  samples: see capture.h. */
 Snapshot *job_capture_now (Job *job, const char *origin, const char *description, bool evidence,
-                           GError **error);
+                           GHashTable *samples, GError **error);

@@ -46,6 +46,7 @@ struct PullSink {
 /* What a thread knows of a block of its chunk before it takes the lock. */
 typedef struct {
   bool zero;
+  bool stored; /* under the lock */
   guint8 hash[GUARDD_HASH_SIZE];
 } Content;
 
@@ -58,6 +59,7 @@ is_zero (const guint8 *data)
 static bool
 read_content (EVP_MD_CTX *digest, const EVP_MD *sha256, const guint8 *data, Content *content)
 {
+  content->stored = false;
   content->zero = is_zero (data);
   return content->zero
          || (EVP_DigestInit_ex (digest, sha256, NULL) == 1 && EVP_DigestUpdate (digest, data, BLOCK) == 1
@@ -97,7 +99,7 @@ block_fate (const PullRequest *request, const Content *content, const struct gua
 
 /* Blocks first … first + count - 1, all of one fate. */
 static bool
-put_run (PullSink *sink, Fate fate, guint64 first, guint count, const guint8 *data, const Content *contents)
+put_run (PullSink *sink, Fate fate, guint64 first, guint count, const guint8 *data, Content *contents)
 {
   guint8 hashes[PULL_READ_BLOCKS * GUARDD_HASH_SIZE];
 
@@ -107,8 +109,10 @@ put_run (PullSink *sink, Fate fate, guint64 first, guint count, const guint8 *da
   if (fate == ZERO)
     return storage_image_zero (sink->request->writer, first, count, &sink->error);
   sink->result.stored_bytes += (guint64)count * BLOCK;
-  for (guint i = 0; i < count; i++)
+  for (guint i = 0; i < count; i++) {
     memcpy (hashes + (gsize)i * GUARDD_HASH_SIZE, contents[i].hash, GUARDD_HASH_SIZE);
+    contents[i].stored = true;
+  }
   return storage_image_write (sink->request->writer, first, count, data, hashes, &sink->error);
 }
 
@@ -125,7 +129,7 @@ read_parent (PullSink *sink, guint64 first, guint count, struct guardd_block *ol
 }
 
 static bool
-put_chunk (PullSink *sink, const PullChunk *chunk, const Content *contents, guint count)
+put_chunk (PullSink *sink, const PullChunk *chunk, Content *contents, guint count)
 {
   const PullRequest *request = sink->request;
   struct guardd_block old[PULL_READ_BLOCKS];
@@ -152,6 +156,21 @@ put_chunk (PullSink *sink, const PullChunk *chunk, const Content *contents, guin
   return true;
 }
 
+/* After the lock: copying holds up no writing. */
+static void
+offer_stored (const PullSink *sink, const PullChunk *chunk, const Content *contents, guint count)
+{
+  for (guint at = 0, end; at < count; at = end) {
+    for (end = at; end < count && contents[end].stored; end++)
+      ;
+    if (end > at)
+      content_sample_offer (sink->request->sample, chunk->offset / BLOCK + at, end - at,
+                            chunk->data + (gsize)at * BLOCK);
+    else
+      end++;
+  }
+}
+
 static void
 take_in (PullSink *sink, EVP_MD_CTX *digest, PullChunk *chunk)
 {
@@ -162,6 +181,8 @@ take_in (PullSink *sink, EVP_MD_CTX *digest, PullChunk *chunk)
   if (!sink->error && !put_chunk (sink, chunk, contents, count))
     g_atomic_int_set (&sink->failed, 1);
   g_mutex_unlock (&sink->lock);
+  if (sink->request->sample)
+    offer_stored (sink, chunk, contents, count);
 }
 
 /* After an error chunks only pass through. */

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "content-sample.h"
 #include "storage.h"
 
 #include <gio/gio.h>
@@ -21,6 +22,7 @@ typedef struct {
   StorageReader *parent; /* what a full read is compared with: only what differs is written; NULL: write all.
                             With `bitmap` it is not asked */
   StorageWriter *writer; /* stays the caller's */
+  ContentSample *sample; /* the caller's; what is stored is offered to it; NULL: nobody looks */
   guint64 stall_us;      /* give up after so long without a byte */
   bool (*guard) (void *opaque,
                  GError **error); /* called between requests, at least every 20 ms; false ends it */

@@ -56,7 +56,7 @@ secure_evidence (Job *job, GError **error)
   if (!suspend (job, error)
       || !rollback_enter (job, STEP_EVIDENCE, error, "keeping the present state as evidence"))
     return false;
-  g_autoptr (Snapshot) evidence = job_capture_now (job, "evidence", why, true, error);
+  g_autoptr (Snapshot) evidence = job_capture_now (job, "evidence", why, true, NULL, error);
   return evidence && rollback_prepare (job, evidence, error);
 }
 

@@ -37,6 +37,8 @@ typedef enum {
   LIES
 } Lie;
 
+#define LIAR_BYTE 7 /* what its disk is full of */
+
 typedef struct {
   int fd;
   Lie lie;
@@ -193,7 +195,7 @@ liar_read (const Liar *liar, guint64 cookie, guint64 offset, guint32 length)
   liar_add (bytes, liar->lie == LIE_READ_ELSEWHERE ? offset + liar->size : offset, 8);
   guint head = bytes->len;
   g_byte_array_set_size (bytes, head + given);
-  memset (bytes->data + head, 7, given);
+  memset (bytes->data + head, LIAR_BYTE, given);
   if (liar->lie == LIE_READ_CLOSE)
     g_byte_array_set_size (bytes, head + given / 3);
   return liar_send (liar, bytes) && liar->lie != LIE_READ_CLOSE;

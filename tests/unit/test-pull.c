@@ -62,6 +62,31 @@ test_honest (Fixture *fixture, const void *data)
   g_assert_cmpuint (result.stored_bytes, ==, SIZE);
 }
 
+/* Not read again: whoever wants to know what changed sees it on its way. */
+static void
+test_what_is_stored_is_sampled (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (ContentSample) sample = content_sample_new (128);
+  PullResult result = { 0 };
+  Reading reading;
+  reading_begin (&reading, fixture, LIE_NONE);
+  reading.request.sample = sample;
+  Pull *pull = pull_read (&reading.request, &error);
+  g_assert_no_error (error);
+  g_assert_true (pull_finish (pull, &result, &error));
+  reading_end (&reading);
+  g_assert_cmpuint (content_sample_stride (sample), ==, 1);
+  g_assert_cmpuint (content_sample_length (sample), ==, SIZE / GUARDD_BLOCK_SIZE);
+  for (guint i = 0; i < content_sample_length (sample); i++) {
+    guint64 number;
+    const guint8 *content = content_sample_block (sample, i, &number);
+    g_assert_cmpuint (number, ==, i);
+    g_assert_cmpuint (content[0], ==, LIAR_BYTE);
+    g_assert_cmpuint (content[GUARDD_BLOCK_SIZE - 1], ==, LIAR_BYTE);
+  }
+}
+
 /* They tell too much or in too many pieces, but nothing wrong: no more is read than there is. */
 static void
 test_odd_but_true (Fixture *fixture, const void *data)
@@ -117,6 +142,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   TEST ("an honest server", test_honest);
+  TEST ("what is stored is sampled", test_what_is_stored_is_sampled);
   TEST ("odd but true", test_odd_but_true);
   TEST ("lies", test_lies);
   TEST ("cancelled", test_cancelled);
