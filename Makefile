@@ -159,6 +159,9 @@ $(BUILD)/tests/unit/test-lvm-client $(BUILD)/tests/lib/lvm-ask: $(LVM_CLIENT_O)
 $(BUILD)/tests/unit/test-lvm-client $(BUILD)/tests/lib/lvm-ask: PKGLIBS += $(LVM_CLIENT_O)
 $(BUILD)/tests/unit/test-sandbox: $(BUILD)/obj/sentinel/sandbox.o
 $(BUILD)/tests/unit/test-sandbox: PKGLIBS += $(BUILD)/obj/sentinel/sandbox.o -lseccomp
+MODIFIED_O := $(patsubst %,$(BUILD)/obj/inspector/%.o,kind modified signs inventory-read inventory-write)
+$(BUILD)/tests/unit/test-modified: $(MODIFIED_O)
+$(BUILD)/tests/unit/test-modified: PKGLIBS += $(MODIFIED_O) -lz
 
 # Preloaded into guardd by tests that kill it.
 KILLPOINT := $(BUILD)/tests/killpoint.so
@@ -169,7 +172,7 @@ $(KILLPOINT): $(wildcard tests/preload/*.[ch])
 
 # libFuzzer needs clang and objects of its own
 $(BUILD)/fuzz/fuzz-sentinel: $(filter-out sentinel/main.c sentinel/sandbox.c,$(wildcard sentinel/*.c))
-$(BUILD)/fuzz/fuzz-inventory: $(filter-out $(addprefix inspector/,main.c jail.c walk.c appliance.c),$(wildcard inspector/*.c))
+$(BUILD)/fuzz/fuzz-inventory: $(filter-out $(addprefix inspector/,main.c jail.c appliance.c) $(wildcard inspector/walk*.c),$(wildcard inspector/*.c))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(wildcard base/*.c qmp/*.c)
 	@mkdir -p $(@D)
 	$(say) CC $<

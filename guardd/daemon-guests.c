@@ -18,6 +18,7 @@ guest_free (gpointer data)
   watch_free (guest->watch);
   incident_free (guest->incident);
   engine_verdict_clear (&guest->engine);
+  json_object_put (guest->inspection);
   g_free (guest->choice_policy);
   g_free (guest->last_error);
   g_free (guest->uuid);

@@ -41,21 +41,23 @@ typedef struct {
   gint64 missed_told;         /* monotonic: when they were last reported */
   guint failures;             /* in a row */
   char *last_error;
-  EngineVerdict engine; /* as it was last chosen; while it is on */
-  Session *session;     /* NULL: none yet */
-  Job *busy;            /* owns the guest: captures, rollbacks; NULL: none */
-  Job *looking;         /* owns the watch: looks at a snapshot, or forgets; NULL: none */
-  GQueue looks;         /* Job, for when that is done */
-  GQueue waiting;       /* Job, for when it is free */
-  bool shutdown_due;    /* it went off: capture that state */
-  Watch *watch;         /* of `looking`; NULL: none yet */
-  Level level;          /* of the newest snapshot that was looked at */
-  guint blind;          /* snapshots in a row that could not be looked at */
-  Incident *incident;   /* as the watch last had it; NULL: none is open */
-  bool deepening;       /* its files are being listed, or wait for it */
-  Burst burst;          /* of what it writes between snapshots */
-  gint64 inspect_due;   /* monotonic; 0: not by schedule */
-  bool unfinished;      /* a rollback of an earlier guardd waits for libvirt */
+  EngineVerdict engine;    /* as it was last chosen; while it is on */
+  Session *session;        /* NULL: none yet */
+  Job *busy;               /* owns the guest: captures, rollbacks; NULL: none */
+  Job *looking;            /* owns the watch: looks at a snapshot, or forgets; NULL: none */
+  GQueue looks;            /* Job, for when that is done */
+  GQueue waiting;          /* Job, for when it is free */
+  bool shutdown_due;       /* it went off: capture that state */
+  Watch *watch;            /* of `looking`; NULL: none yet */
+  Level level;             /* of the newest snapshot that was looked at */
+  guint blind;             /* snapshots in a row that could not be looked at */
+  Incident *incident;      /* as the watch last had it; NULL: none is open */
+  bool deepening;          /* its files are being listed, or wait for it */
+  Burst burst;             /* of what it writes between snapshots */
+  gint64 inspect_due;      /* monotonic; 0: not by schedule */
+  json_object *inspection; /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
+  gint64 system_known;     /* theirs: when its operating system was found out, monotonic */
+  bool unfinished;         /* a rollback of an earlier guardd waits for libvirt */
 } Guest;
 
 typedef struct {

@@ -26,6 +26,17 @@ incident_copy (const Incident *incident)
   return copy;
 }
 
+bool
+incident_is_listed (const Incident *incident)
+{
+  for (guint i = 0; i < incident->findings->len; i++) {
+    const Finding *finding = incident->findings->pdata[i];
+    if (finding->level >= LEVEL_WARN && finding->disk[0] != '\0')
+      return false;
+  }
+  return true;
+}
+
 json_object *
 incident_to_json (const Incident *incident)
 {

@@ -19,10 +19,11 @@ typedef enum {
 } InspectorErrorCode;
 
 typedef struct {
-  const char *program;         /* path of guardd-inspector */
-  const char *appliance;       /* directory of the appliance; made when it is missing */
-  bool kvm;                    /* KVM has been seen to work */
-  bool operating_system;       /* find out which it is, and what is mounted where */
+  const char *program;   /* path of guardd-inspector */
+  const char *appliance; /* directory of the appliance; made when it is missing */
+  bool kvm;              /* KVM has been seen to work */
+  const char *known; /* an earlier answer about this guest, which saves finding out its system; NULL: none */
+  int older; /* its inventory of before, from its start: files modified since are looked into; -1: none */
   StorageReader *const *disks; /* of one guest */
   guint n_disks;
   int inventory; /* where the inventory is written to */

@@ -12,9 +12,15 @@
 
 typedef struct {
   char *incident;          /* the one that is looked into; NULL: by schedule */
+  bool encrypting;         /* what it has found so far */
+  bool again;              /* lists have found it: whether all is back is asked */
   guint64 from, to;        /* numbers; from 0: the newest older one that has a list; to 0: the newest */
+  gint64 times_us[2];      /* theirs */
   json_object *difference; /* NULL: there is nothing to compare with */
   GPtrArray *findings;
+  GPtrArray *problems; /* sentences for the log */
+  bool opened;         /* an incident, by schedule */
+  Incident *over;      /* the incident that has ended; NULL: none */
 } Deepening;
 
 static void
@@ -24,17 +30,36 @@ deepening_free (gpointer opaque)
   g_free (data->incident);
   json_object_put (data->difference);
   g_ptr_array_unref (data->findings);
+  g_ptr_array_unref (data->problems);
+  incident_free (data->over);
   g_free (data);
 }
 
+static bool
+is_encrypting (const Incident *incident)
+{
+  for (guint i = 0; i < incident->findings->len; i++) {
+    const Finding *finding = incident->findings->pdata[i];
+    if (strcmp (finding->rule, "encryption") == 0 || strcmp (finding->rule, "partial-encryption") == 0)
+      return true;
+  }
+  return false;
+}
+
+/* incident NULL: by schedule. */
 static Deepening *
-deepening_new (const char *incident, guint64 from, guint64 to)
+deepening_new (const Incident *incident, guint64 to)
 {
   Deepening *data = g_new0 (Deepening, 1);
-  data->incident = g_strdup (incident);
-  data->from = from;
   data->to = to;
   data->findings = findings_new ();
+  data->problems = g_ptr_array_new_with_free_func (g_free);
+  if (incident) {
+    data->incident = g_strdup (incident->id);
+    data->from = incident->good;
+    data->encrypting = is_encrypting (incident);
+    data->again = incident_is_listed (incident);
+  }
   return data;
 }
 
@@ -63,19 +88,6 @@ find_listed (Job *job, const GPtrArray *all, guint64 before)
   return NULL;
 }
 
-/* By schedule, nobody has suspected anything before: the older one may be the last that is whole. */
-static void
-hold (Job *job, const Snapshot *snapshot)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (SnapshotState) state = snapshot_state_copy (snapshot->state);
-  if (state->hold)
-    return;
-  state->hold = g_strdup ("guardd: files that are in here were gone when they were listed again");
-  if (!pool_set_state (job->pool, job->guest->uuid, snapshot->manifest->number, state, &error))
-    g_warning ("%s: %s", job->guest->name, error->message);
-}
-
 static bool
 deepen_run (Job *job, GError **error)
 {
@@ -89,28 +101,44 @@ deepen_run (Job *job, GError **error)
     return true;
   data->to = to->manifest->number;
   if (from == NULL) {
-    g_autoptr (json_object) summary = job_inspect_now (job, to->manifest, error);
+    g_autoptr (json_object) summary = job_inspect_now (job, to->manifest, -1, error);
     return summary != NULL;
   }
   data->from = from->manifest->number;
+  data->times_us[0] = from->manifest->time_us;
+  data->times_us[1] = to->manifest->time_us;
   data->difference = job_compare_now (job, from->manifest, to->manifest, error);
   if (data->difference == NULL)
     return false;
-  listing_judge (data->difference, data->findings);
-  if (data->incident == NULL && findings_level (data->findings) >= LEVEL_WARN)
-    hold (job, from);
+  listing_judge (data->difference, data->encrypting, data->findings);
   return true;
 }
 
 /* --- what becomes of it --- */
 
-/* Owns the watch: what the files say belongs to the incident, if that is still open. */
+/* Owns the watch: what the files say belongs to the incident, if that is still open, or makes one. */
 static bool
 raise_run (Job *job, GError **error)
 {
-  const Deepening *data = job->data;
-  if (job->guest->watch)
-    watch_add_findings (job->guest->watch, data->incident, data->findings);
+  Deepening *data = job->data;
+  Guest *guest = job->guest;
+  const WatchListed listed = { data->from, data->to, data->times_us[0], data->times_us[1] };
+  if (guest->watch == NULL)
+    guest->watch = watch_new (job->daemon->config->state_dir, guest->uuid);
+  const Incident *open = watch_incident (guest->watch);
+  if (data->incident == NULL && open && incident_is_listed (open)) {
+    data->incident = g_strdup (open->id);
+    data->again = true; /* an earlier guardd has told it */
+  } else if (data->again && findings_level (data->findings) < LEVEL_WARN)
+    data->over = watch_end_listed (guest->watch, data->incident);
+  else if (data->incident && !data->again)
+    watch_add_findings (guest->watch, data->incident, data->findings);
+  else if (data->incident == NULL) {
+    data->opened = watch_open_listed (guest->watch, &listed, data->findings);
+    data->incident = g_strdup (watch_incident (guest->watch)->id);
+  }
+  if (data->opened)
+    job_protect (job, data->problems);
   return true;
 }
 
@@ -121,13 +149,21 @@ raise_done (Job *job, const GError *error)
   Guest *guest = job->guest;
   const Incident *incident = guest->watch ? watch_incident (guest->watch) : NULL;
   Level before = guest->incident ? guest->incident->level : LEVEL_OK;
+  for (guint i = 0; i < data->problems->len; i++)
+    g_warning ("%s: %s", guest->name, (const char *)data->problems->pdata[i]);
   incident_free (guest->incident);
   guest->incident = incident_copy (incident);
-  /* All may be as it was again. */
-  if (data->incident && (incident == NULL || strcmp (incident->id, data->incident) != 0))
+  if (data->over) {
+    g_message ("%s: all files are back: alert %.8s is over", guest->name, data->over->id);
+    daemon_alarm_over (job->daemon, guest, data->over);
+  }
+  /* All may be as it was again, or still as it was told. */
+  if (data->again || incident == NULL || strcmp (incident->id, data->incident) != 0)
     return;
+  if (data->opened)
+    daemon_fleet_note (job->daemon, guest, findings_worst (data->findings)->rule);
   daemon_alarm_files (job->daemon, guest, data->incident, data->findings, data->difference);
-  if (guest->incident && guest->incident->level == LEVEL_CRITICAL && before < LEVEL_CRITICAL)
+  if (guest->incident->level == LEVEL_CRITICAL && before < LEVEL_CRITICAL)
     job_respond (job->daemon, guest);
 }
 
@@ -194,12 +230,26 @@ job_deepen (Daemon *daemon, Guest *guest)
 {
   const Incident *incident = guest->incident;
   if (incident && is_wanted (guest))
-    start (daemon, guest, deepening_new (incident->id, incident->good, incident->first_bad));
+    start (daemon, guest, deepening_new (incident, incident->first_bad));
+}
+
+void
+job_rolled_back (Daemon *daemon, Guest *guest, guint64 number)
+{
+  const Incident *incident = guest->incident;
+  if (incident == NULL || !incident_is_listed (incident) || number > incident->good)
+    return;
+  Job *job = job_new (daemon, guest, NULL);
+  job->data = deepening_new (incident, 0); /* without a finding */
+  job->data_free = deepening_free;
+  job->run = raise_run;
+  job->done = raise_done;
+  job_start_look (job);
 }
 
 void
 job_deepen_scheduled (Daemon *daemon, Guest *guest)
 {
-  if (guest->incident == NULL && is_wanted (guest))
-    start (daemon, guest, deepening_new (NULL, 0, 0));
+  if ((guest->incident == NULL || incident_is_listed (guest->incident)) && is_wanted (guest))
+    start (daemon, guest, deepening_new (guest->incident, 0));
 }

@@ -14,6 +14,8 @@
 
 #define PROGRAM "guardd-inspector"
 #define KVM_SECONDS 20
+/* What is mounted where is in the guest's /etc/fstab, and may change. */
+#define SYSTEM_KNOWN_US (24 * 3600 * (gint64)G_USEC_PER_SEC)
 
 /* One kernel has to be booted to know it, once. */
 static bool
@@ -55,33 +57,57 @@ open_disks (Job *job, const Manifest *manifest, GError **error)
   return readers;
 }
 
+/* What saves finding out the guest's system again; NULL: nothing, or it is too old. */
+static const char *
+known_system (const Guest *guest)
+{
+  return guest->inspection && g_get_monotonic_time () - guest->system_known < SYSTEM_KNOWN_US
+             ? json_object_to_json_string_ext (guest->inspection, JSON_C_TO_STRING_PLAIN)
+             : NULL;
+}
+
+static void
+remember (Guest *guest, json_object *summary, bool system_was_known)
+{
+  json_object_put (guest->inspection);
+  guest->inspection = NULL;
+  json_object_deep_copy (summary, &guest->inspection, NULL);
+  if (!system_was_known)
+    guest->system_known = g_get_monotonic_time ();
+}
+
 static json_object *
-make_inventory (Job *job, const Manifest *manifest, int fd, GError **error)
+make_inventory (Job *job, const Manifest *manifest, int fd, int older, GError **error)
 {
   g_autoptr (GPtrArray) disks = open_disks (job, manifest, error);
   if (disks == NULL)
     return NULL;
   g_autofree char *program = program_path (job);
+  const char *known = known_system (job->guest);
   InspectorRequest request = { .program = program,
                                .appliance = job->daemon->config->appliance_dir,
                                .kvm = kvm_works (job->daemon),
-                               .operating_system = true,
+                               .known = known,
+                               .older = older,
                                .disks = (StorageReader *const *)(void *)disks->pdata,
                                .n_disks = disks->len,
                                .inventory = fd,
                                .deadline_us = (guint64)job->daemon->config->inspect_timeout_us };
-  return inspector_look (&request, job->cancellable, error);
+  json_object *summary = inspector_look (&request, job->cancellable, error);
+  if (summary)
+    remember (job->guest, summary, known != NULL);
+  return summary;
 }
 
 json_object *
-job_inspect_now (Job *job, const Manifest *manifest, GError **error)
+job_inspect_now (Job *job, const Manifest *manifest, int older, GError **error)
 {
   const char *uuid = manifest->domain_uuid;
   gint64 started = g_get_monotonic_time ();
   int fd = pool_inventory_create (job->pool, uuid, manifest->number, error);
   if (fd < 0)
     return NULL;
-  json_object *summary = make_inventory (job, manifest, fd, error);
+  json_object *summary = make_inventory (job, manifest, fd, older, error);
   if (!pool_inventory_finish (job->pool, uuid, manifest->number, fd, summary != NULL,
                               summary ? error : NULL)) {
     json_object_put (summary);
@@ -116,13 +142,14 @@ static bool
 inspect_run (Job *job, GError **error)
 {
   InspectData *data = job->data;
-  data->answer = job_inspect_now (job, data->snapshots[0]->manifest, error);
+  data->answer = job_inspect_now (job, data->snapshots[0]->manifest, -1, error);
   return data->answer != NULL;
 }
 
-/* The list of a snapshot, made when there is none. */
+/* The list of a snapshot, made when there is none; then *content is what it says of files modified since
+ * `older`. */
 static int
-open_inventory (Job *job, const Manifest *manifest, GError **error)
+open_inventory (Job *job, const Manifest *manifest, int older, json_object **content, GError **error)
 {
   g_autoptr (GError) missing = NULL;
   int fd = pool_inventory_open (job->pool, manifest->domain_uuid, manifest->number, &missing);
@@ -132,7 +159,10 @@ open_inventory (Job *job, const Manifest *manifest, GError **error)
     g_propagate_error (error, g_steal_pointer (&missing));
     return -1;
   }
-  g_autoptr (json_object) summary = job_inspect_now (job, manifest, error);
+  g_autoptr (json_object) summary = job_inspect_now (job, manifest, older, error);
+  json_object *said = NULL;
+  if (summary && content && json_get_object (summary, "content", &said, NULL))
+    *content = json_object_get (said);
   return summary ? pool_inventory_open (job->pool, manifest->domain_uuid, manifest->number, error) : -1;
 }
 
@@ -141,11 +171,14 @@ job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError 
 {
   g_autofree char *program = program_path (job);
   json_object *difference = NULL;
-  int before = open_inventory (job, older, error);
-  int now = before >= 0 ? open_inventory (job, newer, error) : -1;
+  g_autoptr (json_object) content = NULL;
+  int before = open_inventory (job, older, -1, NULL, error);
+  int now = before >= 0 ? open_inventory (job, newer, before, &content, error) : -1;
   if (now >= 0)
     difference = inspector_compare (program, before, now, job->daemon->config->inspect_timeout_us,
                                     job->cancellable, error);
+  if (difference && content)
+    json_object_object_add (difference, "content", g_steal_pointer (&content));
   if (before >= 0)
     close (before);
   if (now >= 0)

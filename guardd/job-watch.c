@@ -108,7 +108,7 @@ look (Job *job, WatchData *data)
 /* --- protecting --- */
 
 static void
-set_state (Job *job, WatchData *data, const Snapshot *snapshot, const char *verdict, const char *hold)
+set_state (Job *job, GPtrArray *problems, const Snapshot *snapshot, const char *verdict, const char *hold)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (SnapshotState) state = snapshot_state_copy (snapshot->state);
@@ -119,16 +119,17 @@ set_state (Job *job, WatchData *data, const Snapshot *snapshot, const char *verd
   if (hold && state->hold == NULL)
     state->hold = g_strdup (hold);
   if (!pool_set_state (job->pool, job->guest->uuid, snapshot->manifest->number, state, &error))
-    g_ptr_array_add (data->problems, g_strdup (error->message));
+    g_ptr_array_add (problems, g_strdup (error->message));
 }
 
-/* Holds the newest snapshot before the first sign; what came after that sign is not good. */
-static void
-protect (Job *job, WatchData *data)
+void
+job_protect (Job *job, GPtrArray *problems)
 {
   const Incident *incident = watch_incident (job->guest->watch);
   g_autoptr (GPtrArray) all = pool_snapshots (job->pool, job->guest->uuid);
   const Snapshot *good = NULL;
+  /* A list takes minutes: what was captured meanwhile has been looked at already. */
+  guint64 end = incident_is_listed (incident) ? G_MAXUINT64 : incident->first_bad;
   for (guint i = 0; i < all->len; i++) {
     const Snapshot *snapshot = all->pdata[i];
     Level level = LEVEL_OK;
@@ -136,15 +137,15 @@ protect (Job *job, WatchData *data)
     bool bad = snapshot->state->evidence || level >= LEVEL_WARN;
     if (snapshot->manifest->time_us < incident->sign_us && !bad)
       good = snapshot;
-    else if (snapshot->manifest->number < incident->first_bad && !bad)
-      set_state (job, data, snapshot, level_name (LEVEL_WARN), NULL);
+    else if (snapshot->manifest->number < end && !bad)
+      set_state (job, problems, snapshot, level_name (LEVEL_WARN), NULL);
   }
   if (good == NULL)
     return;
   const Finding *worst = findings_worst (incident->findings);
   g_autofree char *hold
       = g_strdup_printf ("guardd: last good one before \"%s\" (alert %.8s)", worst->rule, incident->id);
-  set_state (job, data, good, NULL, hold);
+  set_state (job, problems, good, NULL, hold);
   watch_set_good (job->guest->watch, good->manifest->number);
 }
 
@@ -160,9 +161,9 @@ watch_run (Job *job, GError **error)
   data->look_us = (guint64)(g_get_monotonic_time () - started);
   const char *level = level_name (data->verdict.level);
   if (data->verdict.opened)
-    protect (job, data);
+    job_protect (job, data->problems);
   if (data->verdict.level >= LEVEL_WARN)
-    set_state (job, data, data->snapshot, level, NULL);
+    set_state (job, data->problems, data->snapshot, level, NULL);
   else
     pool_note_verdict (job->pool, guest->uuid, data->snapshot->manifest->number, level);
   data->incident = incident_copy (watch_incident (guest->watch));

@@ -61,12 +61,17 @@ void job_respond (Daemon *daemon, Guest *guest);
 /* --- job-watch.c --- */
 /* Looks at a snapshot and judges it.  samples: as the capture filled them (capture.h); taken over. */
 void job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot, GHashTable *samples);
+/* For jobs that own the watch, on their thread, when an incident was opened: holds the newest snapshot before
+ * its first sign; what came after that sign is not good.  Sentences on what went wrong are added. */
+void job_protect (Job *job, GPtrArray *problems);
 
 /* --- job-deepen.c: asks the inspector, one guest after the other --- */
 /* Which files are gone since the open incident's last good snapshot. */
 void job_deepen (Daemon *daemon, Guest *guest);
 /* Which are gone since they were listed last. */
 void job_deepen_scheduled (Daemon *daemon, Guest *guest);
+/* All disks are as in that snapshot: an incident that only lists have found may be over. */
+void job_rolled_back (Daemon *daemon, Guest *guest, guint64 number);
 
 /* --- job-capture.c --- */
 Job *job_capture_new (Daemon *daemon, Guest *guest, const char *origin, const char *description,

@@ -16,6 +16,10 @@
 #define SUFFIX_WARN 0.05
 #define SUFFIX_MIN 50u
 #define RECORDS_WARN 2u
+/* Of the modified files that were looked into, those that are not what their names say.  Source: Commvault's
+ * comparison of MIME types; its share is not public, this one is ours. */
+#define OTHER_WARN 0.2
+#define OTHER_MIN 20u
 #define EXCERPT 5u
 
 typedef struct {
@@ -106,20 +110,46 @@ judge_gone (json_object *difference, GPtrArray *findings)
          "%s: %.0f %% of all, of which some could not be read", summary, share * 100);
 }
 
+/* Many files came back under a longer name, the same ending for all: its object; else NULL. */
+static json_object *
+new_ending (json_object *difference)
+{
+  guint64 before = sum_of (difference, "before").files;
+  json_object *suffix = first_of (difference, "suffixes");
+  guint64 renamed = files_of (suffix);
+  bool many = renamed >= SUFFIX_MIN && (double)renamed >= SUFFIX_WARN * (double)before;
+  return many && text_of (suffix, "name") ? suffix : NULL;
+}
+
 static void
 judge_names (json_object *difference, GPtrArray *findings)
 {
-  guint64 before = sum_of (difference, "before").files;
-  json_object *note = first_of (difference, "notes"), *suffix = first_of (difference, "suffixes");
-  const char *note_name = text_of (note, "name"), *suffix_name = text_of (suffix, "name");
-  guint64 renamed = files_of (suffix);
-  bool locked = suffix_name && renamed >= SUFFIX_MIN && (double)renamed >= SUFFIX_WARN * (double)before;
+  json_object *note = first_of (difference, "notes"), *locked = new_ending (difference);
+  const char *note_name = text_of (note, "name"), *suffix_name = text_of (locked, "name");
+  guint64 renamed = files_of (locked);
   if (locked)
     add (findings, note_name ? LEVEL_CRITICAL : LEVEL_WARN, "new-ending", (double)renamed,
          "%" G_GUINT64_FORMAT " files came back with \"%s\" at the end of their names", renamed, suffix_name);
   if (note_name)
     add (findings, locked ? LEVEL_CRITICAL : LEVEL_WARN, "note", (double)files_of (note),
          "\"%s\" is new in %" G_GUINT64_FORMAT " directories", note_name, files_of (note));
+}
+
+/* Alone it may be a program that has its own idea of a name; with another sign of encryption it is none. */
+static void
+judge_content (json_object *difference, bool encrypting, GPtrArray *findings)
+{
+  json_object *content = NULL;
+  guint64 sampled = 0, other = 0;
+  if (!json_get_object (difference, "content", &content, NULL)
+      || !json_get_u64 (content, "sampled", &sampled, NULL) || !json_get_u64 (content, "other", &other, NULL)
+      || other > sampled || other < OTHER_MIN || (double)other < OTHER_WARN * (double)sampled)
+    return;
+  bool sure = encrypting || new_ending (difference) != NULL;
+  add (findings, sure ? LEVEL_CRITICAL : LEVEL_WARN, "other-content", (double)other,
+       "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+       " modified files that were looked into are not what their names say, as when they are encrypted",
+       other, sampled);
 }
 
 static void
@@ -164,10 +194,11 @@ judge_watched (json_object *difference, GPtrArray *findings)
 }
 
 void
-listing_judge (json_object *difference, GPtrArray *findings)
+listing_judge (json_object *difference, bool encrypting, GPtrArray *findings)
 {
   judge_gone (difference, findings);
   judge_names (difference, findings);
+  judge_content (difference, encrypting, findings);
   judge_filesystems (difference, findings);
   judge_records (difference, findings);
   judge_watched (difference, findings);
@@ -186,6 +217,33 @@ listing_summary (json_object *difference)
                           size, name ? ", most in " : "", name ? name : "");
 }
 
+/* The first few of a list, which may not be there. */
+static json_object *
+some_of (json_object *object, const char *key)
+{
+  json_object *list = NULL, *some = json_object_new_array ();
+  if (json_get_array (object, key, &list, NULL))
+    for (size_t i = 0; i < MIN (EXCERPT, json_object_array_length (list)); i++)
+      json_object_array_add (some, json_object_get (json_object_array_get_idx (list, i)));
+  return some;
+}
+
+/* NULL: nobody has looked into files. */
+static json_object *
+content_excerpt (json_object *difference)
+{
+  json_object *content = NULL, *excerpt = NULL;
+  guint64 sampled = 0, other = 0;
+  if (json_get_object (difference, "content", &content, NULL)
+      && json_get_u64 (content, "sampled", &sampled, NULL) && json_get_u64 (content, "other", &other, NULL)) {
+    excerpt = json_object_new_object ();
+    json_add_u64 (excerpt, "sampled", sampled);
+    json_add_u64 (excerpt, "other", other);
+    json_object_object_add (excerpt, "samples", some_of (content, "samples"));
+  }
+  return excerpt;
+}
+
 json_object *
 listing_excerpt (json_object *difference)
 {
@@ -198,12 +256,8 @@ listing_excerpt (json_object *difference)
     if (json_get_object (difference, sums[i], &sum, NULL))
       json_object_object_add (excerpt, sums[i], json_object_get (sum));
   }
-  for (guint i = 0; i < G_N_ELEMENTS (lists); i++) {
-    json_object *list = NULL, *some = json_object_new_array ();
-    if (json_get_array (difference, lists[i], &list, NULL))
-      for (size_t j = 0; j < MIN (EXCERPT, json_object_array_length (list)); j++)
-        json_object_array_add (some, json_object_get (json_object_array_get_idx (list, j)));
-    json_object_object_add (excerpt, lists[i], some);
-  }
+  for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
+    json_object_object_add (excerpt, lists[i], some_of (difference, lists[i]));
+  json_object_object_add (excerpt, "content", content_excerpt (difference));
   return excerpt;
 }

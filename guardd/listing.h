@@ -5,8 +5,9 @@
 #include "verdict.h"
 
 /* difference: as docs/protocol.md's "diff" has it, from a process that is not trusted: a member that is
- * missing or of another type counts as nothing.  Findings are added. */
-void listing_judge (json_object *difference, GPtrArray *findings);
+ * missing or of another type counts as nothing.  encrypting: the blocks look as if something were.  Findings
+ * are added; their disk is "", and they last until the files are listed again. */
+void listing_judge (json_object *difference, bool encrypting, GPtrArray *findings);
 /* One sentence on what is gone; g_free(). */
 char *listing_summary (json_object *difference);
 /* What an alert has room for: the sums, and the first few of each list.  json_object_put(). */

@@ -124,6 +124,9 @@ rollback_done (Job *job, const GError *error)
     g_warning ("rollback of %s: %s", job->guest->name, error->message);
   else if (job->call)
     control_call_return (g_steal_pointer (&job->call), describe_result (job));
+  const RollbackData *data = job->data;
+  if (error == NULL && !data->options->dry_run && data->options->disks == NULL)
+    job_rolled_back (job->daemon, job->guest, data->journal->snapshot);
   roster_refresh (job->daemon->roster, job->guest->uuid, "rolled back");
 }
 

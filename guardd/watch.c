@@ -167,7 +167,7 @@ any_lasting (const GPtrArray *findings)
 {
   for (guint i = 0; i < findings->len; i++) {
     const Finding *finding = findings->pdata[i];
-    if (finding->lasting && finding->level >= LEVEL_WARN)
+    if (finding->lasting && finding->level >= LEVEL_WARN && finding->disk[0] != '\0')
       return true;
   }
   return false;
@@ -233,7 +233,8 @@ follow_incident (Watch *watch, gint64 time_us, Verdict *verdict)
   if (found)
     incident->last_us = time_us;
   /* Blindness ends nothing. */
-  if (!found && verdict->level != LEVEL_BLIND && (was_lasting || time_us - incident->last_us > QUIET_US)) {
+  if (!found && !incident_is_listed (incident) && verdict->level != LEVEL_BLIND
+      && (was_lasting || time_us - incident->last_us > QUIET_US)) {
     verdict->resolved = g_steal_pointer (&watch->incident);
     return;
   }
@@ -282,6 +283,34 @@ watch_add_findings (Watch *watch, const char *id, const GPtrArray *findings)
     g_ptr_array_add (incident->findings, finding_copy (findings->pdata[i]));
   incident->level = MAX (incident->level, findings_level (findings));
   watch_save (watch);
+}
+
+bool
+watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray *findings)
+{
+  bool opened = watch->incident == NULL;
+  if (opened) {
+    Incident *incident = watch->incident = g_new0 (Incident, 1);
+    incident->id = g_uuid_string_random ();
+    incident->opened_us = incident->last_us = listed->time_us;
+    incident->first_bad = listed->number;
+    incident->good = listed->good;
+    incident->sign_us = listed->good_time_us + 1;
+    incident->findings = findings_new ();
+  }
+  watch_add_findings (watch, watch->incident->id, findings);
+  return opened;
+}
+
+Incident *
+watch_end_listed (Watch *watch, const char *id)
+{
+  Incident *incident = watch->incident;
+  if (incident == NULL || strcmp (incident->id, id) != 0 || !incident_is_listed (incident))
+    return NULL;
+  watch->incident = NULL;
+  watch_save (watch);
+  return incident;
 }
 
 void

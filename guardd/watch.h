@@ -51,9 +51,21 @@ void watch_set_good (Watch *watch, guint64 number);
 /* What else was found of the open incident `id` (NULL, or another than the open one: nothing happens); its
  * level follows. */
 void watch_add_findings (Watch *watch, const char *id, const GPtrArray *findings);
+typedef struct {
+  guint64 good, number; /* snapshots, older one first */
+  gint64 good_time_us, time_us;
+} WatchListed;
+/* What two lists of files say, warn at least, when nobody had suspected anything: opens an incident; false:
+ * one is open already, and they are added to it. */
+bool watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray *findings);
+/* All files are back: ends the incident `id` if lists alone have found it, and returns it, to be freed; NULL:
+ * nothing has happened. */
+Incident *watch_end_listed (Watch *watch, const char *id);
 /* A person has looked.  false_positive: what is there now is what is normal. */
 void watch_close_incident (Watch *watch, bool false_positive);
 json_object *incident_to_json (const Incident *incident);
 Incident *incident_from_json (json_object *json, GError **error);
 Incident *incident_copy (const Incident *incident);
 void incident_free (Incident *incident);
+/* Lists of files alone have found it: no look at blocks can see that it is over. */
+bool incident_is_listed (const Incident *incident);

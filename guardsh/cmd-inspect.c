@@ -61,6 +61,11 @@ static const Column sample_columns[] = {
   { NULL, NULL, CELL_TEXT },
 };
 
+static const Column path_columns[] = {
+  { "File", "path", CELL_TEXT },
+  { NULL, NULL, CELL_TEXT },
+};
+
 static const Column group_columns[] = {
   { "Lost", "bytes", CELL_SIZE },
   { "Files", "files", CELL_NUMBER },
@@ -110,6 +115,22 @@ print_sums (json_object *answer)
   }
 }
 
+/* "content": files that are not what their names say. */
+static void
+print_content (json_object *answer)
+{
+  json_object *content = NULL, *samples = NULL;
+  guint64 sampled = 0, other = 0;
+  if (!json_get_object (answer, "content", &content, NULL)
+      || !json_get_u64 (content, "sampled", &sampled, NULL) || !json_get_u64 (content, "other", &other, NULL)
+      || !json_get_array (content, "samples", &samples, NULL) || other == 0)
+    return;
+  printf ("\nOf %" G_GUINT64_FORMAT " modified files that were looked into %" G_GUINT64_FORMAT
+          " are not what their names say:\n",
+          sampled, other);
+  table_print (samples, path_columns);
+}
+
 static const Option diff_options[] = { DOMAIN,
                                        { "from", OPTION_STRING, true, true, "the older snapshot" },
                                        { "to", OPTION_STRING, true, true, "the newer one" },
@@ -132,6 +153,7 @@ run_diff (Shell *shell, const Words *words)
     printf ("\n%s\n", sections[i].title);
     table_print (rows, sections[i].columns);
   }
+  print_content (answer);
   return EXIT_DONE;
 }
 

@@ -80,9 +80,10 @@ read_file (struct inventory_reader *reader)
   if (reader->device[0] == '\0' || !take_word (&at, path, sizeof path)
       || inventory_compare_paths (path, reader->path) <= 0)
     return false;
-  if (sscanf (at, "%c %" SCNu64 " %" SCNd64 " %" SCNu32 " %" SCNu64, &file->type, &file->size, &file->mtime,
-              &file->uid, &file->inode)
-      != 5)
+  file->ctime = 0;
+  if (sscanf (at, "%c %" SCNu64 " %" SCNd64 " %" SCNu32 " %" SCNu64 " %" SCNd64, &file->type, &file->size,
+              &file->mtime, &file->uid, &file->inode, &file->ctime)
+      < 5)
     return false;
   memcpy (reader->path, path, strlen (path) + 1);
   reader->files++;

@@ -49,8 +49,8 @@ inventory_put_file (gzFile out, const char *path, const struct inventory_file *f
   static char text[3 * INVENTORY_NAME_MAX + 1]; /* too much for a stack; one thread */
   char numbers[128];
   escape (path, text);
-  snprintf (numbers, sizeof numbers, " %c %" PRIu64 " %" PRId64 " %" PRIu32 " %" PRIu64 "\n", file->type,
-            file->size, file->mtime, file->uid, file->inode);
+  snprintf (numbers, sizeof numbers, " %c %" PRIu64 " %" PRId64 " %" PRIu32 " %" PRIu64 " %" PRId64 "\n",
+            file->type, file->size, file->mtime, file->uid, file->inode, file->ctime);
   return gzputs (out, "f ") > 0 && gzputs (out, text) > 0 && gzputs (out, numbers) > 0;
 }
 

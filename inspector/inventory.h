@@ -4,8 +4,9 @@
  *
  *   guardd-inventory 1
  *   fs DEVICE TYPE MOUNTPOINT           a filesystem; "-": not known
- *   f PATH TYPE SIZE MTIME UID INODE    TYPE as in find(1)'s %y, SIZE bytes, MTIME seconds since 1970
- *   ! WORDS                             what could not be read of that filesystem
+ *   f PATH TYPE SIZE MTIME UID INODE CTIME
+ *                                       TYPE as in find(1)'s %y, SIZE bytes, MTIME and CTIME seconds since
+ * 1970; CTIME may be missing ! WORDS                             what could not be read of that filesystem
  *   end FILES                           the last line; without it the list is not whole
  *
  * Filesystems are sorted by device, files by path with '/' before every other byte: two lists can be compared
@@ -25,7 +26,7 @@
 struct inventory_file {
   char type;
   uint64_t size, inode;
-  int64_t mtime;
+  int64_t mtime, ctime; /* ctime 0: not known */
   uint32_t uid;
 };
 

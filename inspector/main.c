@@ -3,11 +3,12 @@
  * guardd-inspector: which files are there, and which are gone; a process of its own for each question.
  *
  *   guardd-inspector appliance DIRECTORY                         builds the appliance when it is needed
- *   guardd-inspector look DIRECTORY kvm|tcg yes|no DISKS         yes: the operating system, too
+ *   guardd-inspector look DIRECTORY kvm|tcg DISKS
  *   guardd-inspector compare
  *
  * look      3: a socket; sends it DISKS listening sockets, waits for a byte, and leaves the summary (JSON)
- *           there; 1: the inventory
+ *           there; 1: the inventory; 4: an earlier summary of this guest, or nothing; 5: an older inventory,
+ *           or nothing
  * compare   3, 4: inventories, older one first; 5: the difference (JSON)
  *
  * What goes wrong is said on stderr, for people.
@@ -18,6 +19,7 @@
 #include "sentinel/sandbox.h"
 #include "walk.h"
 
+#include <fcntl.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,9 @@
 #include <unistd.h>
 
 #define SOCKET_FD 3
+#define KNOWN_FD 4
+#define OLDER_FD 5
+#define KNOWN_MAX (1u << 20)
 #define COMPARE_SECONDS 60
 
 static int
@@ -34,11 +39,36 @@ usage (void)
   return 2;
 }
 
+/* What is not for the appliance's QEMU. */
+static void
+keep_to_itself (void)
+{
+  for (int fd = SOCKET_FD; fd <= OLDER_FD; fd++)
+    (void)fcntl (fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* NULL: there is none. */
+static json_object *
+read_known (void)
+{
+  static char text[KNOWN_MAX];
+  size_t length = 0;
+  for (ssize_t n; length < sizeof text - 1; length += (size_t)n)
+    if ((n = read (KNOWN_FD, text + length, sizeof text - 1 - length)) <= 0)
+      break;
+  json_object *known = length > 0 ? json_tokener_parse (text) : NULL;
+  if (json_object_is_type (known, json_type_object))
+    return known;
+  json_object_put (known);
+  return NULL;
+}
+
 static int
-look_inside (const char *accelerator, const char *inspect, int disks)
+look_inside (const char *accelerator, int disks)
 {
   static char texts[JAIL_DISKS_MAX][64];
   const char *servers[JAIL_DISKS_MAX];
+  keep_to_itself ();
   for (int i = 0; i < disks; i++) {
     snprintf (texts[i], sizeof texts[i], "unix:%s/disk%d", JAIL_TMP, i);
     servers[i] = texts[i];
@@ -46,7 +76,6 @@ look_inside (const char *accelerator, const char *inspect, int disks)
   struct walk_request request = { .appliance = JAIL_APPLIANCE,
                                   .tmp = JAIL_WORK,
                                   .kvm = strcmp (accelerator, "kvm") == 0,
-                                  .inspect = strcmp (inspect, "yes") == 0,
                                   .servers = servers,
                                   .n_servers = disks };
   if (!jail_enter (request.kvm))
@@ -59,13 +88,16 @@ look_inside (const char *accelerator, const char *inspect, int disks)
     fclose (summary);
     return 1;
   }
+  request.known = read_known ();
+  request.older = gzdopen (OLDER_FD, "rb");
   bool ok = walk (&request, out, summary);
+  json_object_put (request.known);
   ok = gzclose (out) == Z_OK && ok;
   return fclose (summary) == 0 && ok ? 0 : 1;
 }
 
 static int
-look (const char *directory, const char *accelerator, const char *inspect, int disks)
+look (const char *directory, const char *accelerator, int disks)
 {
   char byte;
   if (disks < 1 || disks > JAIL_DISKS_MAX)
@@ -76,7 +108,7 @@ look (const char *directory, const char *accelerator, const char *inspect, int d
   /* Namespaces of processes begin with a child. */
   pid_t child = fork ();
   if (child == 0)
-    _exit (look_inside (accelerator, inspect, disks));
+    _exit (look_inside (accelerator, disks));
   close (SOCKET_FD);
   close (STDOUT_FILENO);
   if (child < 0 || waitpid (child, &status, 0) != child)
@@ -105,8 +137,8 @@ main (int argc, char **argv)
   if (argc == 3 && strcmp (argv[1], "appliance") == 0)
     return appliance_build (argv[2]) ? 0 : 1;
   /* _exit: in a sandbox there is nothing to tidy up, and no way for a leak checker to look. */
-  if (argc == 6 && strcmp (argv[1], "look") == 0)
-    _exit (look (argv[2], argv[3], argv[4], atoi (argv[5])));
+  if (argc == 5 && strcmp (argv[1], "look") == 0)
+    _exit (look (argv[2], argv[3], atoi (argv[4])));
   if (argc == 2 && strcmp (argv[1], "compare") == 0)
     _exit (compare ());
   return usage ();

@@ -1,50 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "inventory.h"
-
 #include "jail.h"
 #include "text.h"
-#include "walk.h"
+#include "walk-private.h"
 
-#include <guestfs.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define MEMORY_MB 768
-/* Even on one processor of the host, the emulated machine starts and answers faster. */
-#define PROCESSORS 2
 /* A guest can make any number of files: guardd keeps the list, a person reads its difference. */
 #define FILES_MAX 5000000u
 #define DEPTH_MAX 256
-
-struct walk_state {
-  guestfs_h *g;
-  gzFile out;
-  json_object *filesystems;
-  char **mounts; /* mount point, device, ..., NULL; NULL: not known */
-  uint64_t files;
-  uint64_t unread; /* of this filesystem: directories and names that could not be read */
-  bool failed;     /* writing has */
-};
-
-static void
-strings_free (char **strings)
-{
-  for (char **at = strings; at && *at; at++)
-    free (*at);
-  free (strings);
-}
-
-static size_t
-strings_length (char *const *strings)
-{
-  size_t n = 0;
-  while (strings && strings[n])
-    n++;
-  return n;
-}
 
 static void
 problem (struct walk_state *state)
@@ -100,11 +66,14 @@ walk_entry (struct walk_state *state, char *path, size_t length, const char *nam
                                  .size = (uint64_t)stat->st_size,
                                  .inode = (uint64_t)stat->st_ino,
                                  .mtime = stat->st_mtime_sec,
+                                 .ctime = stat->st_ctime_sec,
                                  .uid = (uint32_t)stat->st_uid };
   path[length] = '/';
   memcpy (path + length + 1, name, n + 1);
   state->files++;
   state->failed |= !inventory_put_file (state->out, path, &file);
+  if (state->modified)
+    modified_meet (state->modified, path, &file);
   if (file.type == 'd')
     walk_directory (state, path, length + 1 + n, depth + 1);
   path[length] = '\0';
@@ -144,7 +113,7 @@ walk_directory (struct walk_state *state, char *path, size_t length, int depth)
   }
   const char *directory = length ? path : "/";
   char **names = read_directory (state->g, directory);
-  size_t n = strings_length (names);
+  size_t n = walk_strings_length (names);
   struct guestfs_statns_list *stats = NULL;
   if (n > 0) {
     qsort (names, n, sizeof *names, compare_names);
@@ -157,7 +126,7 @@ walk_directory (struct walk_state *state, char *path, size_t length, int depth)
       walk_entry (state, path, length, names[i], &stats->val[i], depth);
   if (stats)
     guestfs_free_statns_list (stats);
-  strings_free (names);
+  walk_strings_free (names);
 }
 
 /* --- filesystems --- */
@@ -173,36 +142,40 @@ has_files (const char *type)
   return type[0] != '\0';
 }
 
-static const char *
-mount_point (const struct walk_state *state, const char *device)
-{
-  for (char **at = state->mounts; at && at[0] && at[1]; at += 2)
-    if (strcmp (at[1], device) == 0)
-      return at[0];
-  return NULL;
-}
-
+/* Read-only for the kernel of the appliance, which replays the journal into the overlay all the same: what is
+ * seen is what the guest would see after a crash.  XFS refuses a second filesystem of one UUID.
+ * Each is mounted over the one before, and none is unmounted: that would take seconds, and the appliance
+ * goes anyway. */
 static void
-walk_filesystem (struct walk_state *state, const char *device, const char *type)
+walk_mounted (struct walk_state *state, const struct walk_filesystem *filesystem, const char *mountpoint)
 {
   char path[INVENTORY_NAME_MAX + 1] = "";
-  const char *at = mount_point (state, device);
+  const char *options = strcmp (filesystem->type, "xfs") == 0 ? "ro,nouuid" : "ro";
+  if (guestfs_mount_options (state->g, options, filesystem->device, "/") != 0) {
+    problem (state);
+    return;
+  }
+  walk_directory (state, path, 0, 0);
+  if (state->modified)
+    walk_look_into_modified (state, mountpoint);
+}
+
+/* left: filesystems from this one on, which share what is left of the sample. */
+static void
+walk_filesystem (struct walk_state *state, const struct walk_filesystem *filesystem, size_t left)
+{
+  const char *at = walk_mount_point (state, filesystem->device);
   uint64_t before = state->files;
   state->unread = 0;
-  state->failed |= !inventory_put_filesystem (state->out, device, type, at);
-  /* Read-only for the kernel of the appliance, which replays the journal into the overlay all the same: what
-   * is seen is what the guest would see after a crash.  XFS refuses a second filesystem of one UUID. */
-  const char *options = strcmp (type, "xfs") == 0 ? "ro,nouuid" : "ro";
-  if (has_files (type)) {
-    if (guestfs_mount_options (state->g, options, device, "/") == 0)
-      walk_directory (state, path, 0, 0);
-    else
-      problem (state);
-    guestfs_umount_all (state->g);
-  }
+  state->failed |= !inventory_put_filesystem (state->out, filesystem->device, filesystem->type, at);
+  if (state->modified)
+    modified_begin (state->modified, filesystem->device, (MODIFIED_MAX - state->sampled) / left);
+  if (has_files (filesystem->type))
+    walk_mounted (state, filesystem, at);
   json_object *one = json_object_new_object ();
-  json_object_object_add (one, "device", text_to_json (device));
-  json_object_object_add (one, "type", text_to_json (type));
+  json_object_object_add (one, "device", text_to_json (filesystem->device));
+  json_object_object_add (one, "type", text_to_json (filesystem->type));
+  json_object_object_add (one, "uuid", text_to_json (filesystem->uuid));
   if (at)
     json_object_object_add (one, "mountpoint", text_to_json (at));
   json_object_object_add (one, "files", json_object_new_int64 ((int64_t)(state->files - before)));
@@ -210,91 +183,55 @@ walk_filesystem (struct walk_state *state, const char *device, const char *type)
   json_object_array_add (state->filesystems, one);
 }
 
-static int
-compare_pairs (const void *a, const void *b)
-{
-  return compare_names (a, b);
-}
-
-static bool
-walk_filesystems (struct walk_state *state)
-{
-  char **found = guestfs_list_filesystems (state->g); /* device, type, ... */
-  if (found == NULL)
-    return false;
-  qsort (found, strings_length (found) / 2, 2 * sizeof *found, compare_pairs);
-  for (char **at = found; at[0] && at[1]; at += 2)
-    walk_filesystem (state, at[0], at[1]);
-  strings_free (found);
-  return true;
-}
-
-/* --- the operating system --- */
-
 static void
-add_words (json_object *to, const char *key, char *words)
-{
-  if (words && strcmp (words, "unknown") != 0)
-    json_object_object_add (to, key, text_to_json (words));
-  free (words);
-}
-
-static json_object *
-inspect (struct walk_state *state)
-{
-  char **roots = guestfs_inspect_os (state->g);
-  json_object *os = NULL;
-  if (roots && roots[0]) {
-    os = json_object_new_object ();
-    add_words (os, "type", guestfs_inspect_get_type (state->g, roots[0]));
-    add_words (os, "distribution", guestfs_inspect_get_distro (state->g, roots[0]));
-    add_words (os, "product", guestfs_inspect_get_product_name (state->g, roots[0]));
-    add_words (os, "hostname", guestfs_inspect_get_hostname (state->g, roots[0]));
-    state->mounts = guestfs_inspect_get_mountpoints (state->g, roots[0]);
-  }
-  strings_free (roots);
-  guestfs_umount_all (state->g);
-  return os;
-}
-
-/* --- the appliance --- */
-
-static bool
-launch (guestfs_h *g, const struct walk_request *request)
-{
-  guestfs_set_error_handler (g, NULL, NULL);
-  if (guestfs_set_backend (g, "direct") < 0 || guestfs_set_path (g, request->appliance) < 0
-      || guestfs_set_tmpdir (g, request->tmp) < 0 || guestfs_set_cachedir (g, request->tmp) < 0
-      || guestfs_set_memsize (g, MEMORY_MB) < 0 || guestfs_set_smp (g, PROCESSORS) < 0
-      || guestfs_set_autosync (g, 0) < 0
-      || guestfs_set_backend_setting (g, request->kvm ? "force_kvm" : "force_tcg", "1") < 0)
-    return false;
-  for (int i = 0; i < request->n_servers; i++) {
-    char *server[] = { (char *)request->servers[i], NULL };
-    struct guestfs_add_drive_opts_argv options
-        = { .bitmask = GUESTFS_ADD_DRIVE_OPTS_READONLY_BITMASK | GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK
-                       | GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK,
-            .readonly = 1,
-            .format = "raw",
-            .protocol = "nbd",
-            .server = server };
-    /* Without a name of an export libguestfs 1.48 crashes; guardd serves whatever is asked for. */
-    if (guestfs_add_drive_opts_argv (g, "disk", &options) < 0)
-      return false;
-  }
-  return guestfs_launch (g) == 0;
-}
-
-static void
-summarize (const struct walk_state *state, json_object *os, FILE *summary)
+summarize (const struct walk_state *state, FILE *summary)
 {
   json_object *all = json_object_new_object ();
   json_object_object_add (all, "files", json_object_new_int64 ((int64_t)state->files));
   json_object_object_add (all, "filesystems", json_object_get (state->filesystems));
-  if (os)
-    json_object_object_add (all, "os", os);
+  if (state->os)
+    json_object_object_add (all, "os", json_object_get (state->os));
+  if (state->modified)
+    json_object_object_add (all, "content", walk_content_to_json (state));
   fputs (json_object_to_json_string_ext (all, JSON_C_TO_STRING_PLAIN), summary);
   json_object_put (all);
+}
+
+static void
+state_clear (struct walk_state *state)
+{
+  for (size_t i = 0; i < state->n_found; i++) {
+    free (state->found[i].device);
+    free (state->found[i].type);
+    free (state->found[i].uuid);
+  }
+  free (state->found);
+  walk_strings_free (state->mounts);
+  modified_free (state->modified);
+  json_object_put (state->filesystems);
+  json_object_put (state->os);
+  json_object_put (state->others);
+  /* The appliance has nothing that must be kept: it goes with this process. */
+}
+
+static bool
+walk_all (struct walk_state *state, const struct walk_request *request, FILE *summary)
+{
+  if (!walk_launch (state->g, request) || !jail_limit_memory () || !walk_find_filesystems (state)) {
+    const char *words = guestfs_last_error (state->g);
+    fprintf (stderr, "libguestfs: %s\n", words ? words : "no reason was given");
+    return false;
+  }
+  walk_find_system (state, request->known);
+  state->failed = !inventory_begin (state->out);
+  for (size_t i = 0; i < state->n_found; i++)
+    walk_filesystem (state, &state->found[i], state->n_found - i);
+  if (state->failed || !inventory_end (state->out, state->files)) {
+    fputs ("the list of files could not be written\n", stderr);
+    return false;
+  }
+  summarize (state, summary);
+  return true;
 }
 
 bool
@@ -304,25 +241,9 @@ walk (const struct walk_request *request, gzFile out, FILE *summary)
   if (state.g == NULL)
     return false;
   state.filesystems = json_object_new_array ();
-  json_object *os = NULL;
-  bool ok = launch (state.g, request) && jail_limit_memory ();
-  if (ok && request->inspect)
-    os = inspect (&state);
-  state.failed = !inventory_begin (out);
-  ok = ok && walk_filesystems (&state);
-  if (!ok) {
-    const char *words = guestfs_last_error (state.g);
-    fprintf (stderr, "libguestfs: %s\n", words ? words : "no reason was given");
-  }
-  state.failed |= ok && !inventory_end (out, state.files);
-  if (ok && state.failed)
-    fputs ("the list of files could not be written\n", stderr);
-  if (ok && !state.failed)
-    summarize (&state, os, summary);
-  else
-    json_object_put (os);
-  strings_free (state.mounts);
-  json_object_put (state.filesystems);
-  /* The appliance has nothing that must be kept: it goes with this process. */
-  return ok && !state.failed;
+  state.others = json_object_new_array ();
+  state.modified = request->older ? modified_new (request->older) : NULL;
+  bool ok = walk_all (&state, request, summary);
+  state_clear (&state);
+  return ok;
 }

@@ -7,14 +7,17 @@
  */
 #pragma once
 
+#include <json-c/json.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <zlib.h>
 
 struct walk_request {
-  const char *appliance;      /* directory of a fixed appliance, see guestfs-faq(1) */
-  const char *tmp;            /* where the overlays go that a journal is replayed into */
-  bool kvm;                   /* else emulation */
-  bool inspect;               /* which operating system, and what is mounted where */
+  const char *appliance; /* directory of a fixed appliance, see guestfs-faq(1) */
+  const char *tmp;       /* where the overlays go that a journal is replayed into */
+  bool kvm;              /* else emulation */
+  json_object *known; /* an earlier summary of this guest, which saves finding out its system; NULL: none */
+  gzFile older; /* its inventory of before: files that were modified since are looked into; NULL: none */
   const char *const *servers; /* "unix:/path" of an NBD server each, in the order of the guest's disks */
   int n_servers;
 };

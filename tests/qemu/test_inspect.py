@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The files of a snapshot, and those that are gone, as libguestfs sees them."""
+import json
 import os
 import pathlib
 import shutil
@@ -10,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from daemon import GuardshError
 from receiver import Receiver
-from suite import Disk, equal, main, until
+from suite import Disk, equal, main, timeout, until
 
 MIB = 1 << 20
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -23,10 +24,23 @@ def put_filesystem(bed, guest, tree):
     with open(image, "wb") as file:
         file.truncate(64 * MIB)
     subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-U", UUID, "-d", tree, image], check=True)
+    put_image(guest, image)
+
+
+def put_image(guest, image):
     with open(image, "rb") as file:
         for at in range(0, 64 * MIB, MIB):
             data = file.read(MIB)
             guest.put("vda", at, data) if any(data) else guest.zero("vda", at, MIB)
+
+
+def alter_filesystem(bed, guest, commands):
+    """What put_filesystem() made, changed in place by a kernel: shell commands in its root."""
+    image, folder = bed.images / "content.raw", bed.images / "mount"
+    folder.mkdir(exist_ok=True)
+    script = f"mount -o loop {image} {folder}; (cd {folder}; {commands}); umount {folder}"
+    subprocess.run(["unshare", "-m", "sh", "-ec", script], check=True)
+    put_image(guest, image)
 
 
 def plant(bed):
@@ -38,7 +52,13 @@ def plant(bed):
             (home / f"letter {letter}.txt").write_bytes(b"x" * 1000)
     (tree / "var" / "log").mkdir(parents=True)
     (tree / "var" / "log" / "auth.log").write_bytes(b"l" * 50000)
+    for folder in ("bin", "etc", "usr"):
+        (tree / folder).mkdir()
+    (tree / "etc" / "fstab").write_text("/dev/sda / ext4 defaults 0 1\n")
+    (tree / "etc" / "os-release").write_text('ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian 12"\n')
     (tree / "big.iso").write_bytes(b"i" * MIB)
+    for number in range(25):
+        (tree / f"photo{number}.jpg").write_bytes(b"\xff\xd8\xff\xe0" + b"j" * 3000)
     (tree / "evil\n\x1b[2J\udcff name").write_bytes(b"e" * 3000)
     return tree
 
@@ -52,9 +72,14 @@ def ruin(tree):
         path = tree / "home" / "user5" / f"letter {letter}.txt"
         path.rename(path.with_suffix(".txt.locked"))
         path.with_suffix(".txt.locked").write_bytes(b"y" * 1100)
+    for path in tree.glob("photo*"):
+        times = path.stat().st_mtime_ns
+        path.write_bytes(os.urandom(3004))
+        os.utime(path, ns=(times, times))
     (tree / "var" / "log" / "auth.log").write_bytes(b"")
     for path in tree.glob("evil*"):
         path.unlink()
+    (tree / "etc" / "os-release").write_text('ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian 13"\n')
 
 
 def ready(bed, **more):
@@ -66,11 +91,17 @@ def ready(bed, **more):
     return guest, tree
 
 
+def webhook(receiver):
+    return f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\n"
+
+
+@timeout(600)
 def test_what_is_gone_between_two_snapshots_is_shown_biggest_loss_first(bed):
     guest, tree = ready(bed)
     summary = bed.sh("snapshot-inspect", "web01", "1", timeout=300)
     one, = summary["filesystems"]
     equal((one["device"], one["type"], one["unread"]), ("/dev/sda", "ext4", 0))
+    equal((one["mountpoint"], summary["os"]["product"]), ("/", "Debian 12"))
     equal(summary["files"], sum(len(d) + len(f) for _, d, f in os.walk(tree)) + 1)  # lost+found
     ruin(tree)
     put_filesystem(bed, guest, tree)
@@ -83,7 +114,12 @@ def test_what_is_gone_between_two_snapshots_is_shown_biggest_loss_first(bed):
     equal({"name": "/home/user3", "files": 10, "bytes": 10000} in gone["directories"], True)
     equal(gone["notes"], [{"name": "HOW_TO_RECOVER.txt", "files": 11}])
     equal(gone["suffixes"], [{"name": ".locked", "files": 10}])
+    equal((gone["content"]["sampled"], gone["content"]["other"]), (25, 25))  # although their times were set back
+    assert gone["content"]["samples"][0]["path"].startswith("/photo"), gone["content"]
     assert "/evil\\x0a\\x1b[2J\\xff name" in [s["path"] for s in gone["samples"]], gone["samples"]
+    # On the same filesystems the system is not found out again for a day.
+    again = bed.sh("snapshot-inspect", "web01", str(number), timeout=300)
+    equal((again["filesystems"][0]["mountpoint"], again["os"]), ("/", summary["os"]))
 
 
 def test_an_appliance_that_hangs_is_killed_and_said_to_be_blind(bed):
@@ -98,15 +134,16 @@ def test_an_appliance_that_hangs_is_killed_and_said_to_be_blind(bed):
     equal(list(pathlib.Path(bed.daemon.pool).rglob("*inventory*")), [])
 
 
+@timeout(400)
 def test_an_alarm_is_followed_by_what_is_gone(bed):
     receiver = Receiver().start()
     guest, tree = ready(bed, inspect="auto", daemon="accelerator = tcg\n",
-                        alert=f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\n")
+                        alert=webhook(receiver))
     until(lambda: bed.sh("snapshot-info", "web01", "1")["verdict"] == "ok", 30, "a good snapshot")
     shutil.rmtree(tree / "home")
     put_filesystem(bed, guest, tree)
     bed.sh("snapshot-create", "web01")
-    until(lambda: len(receiver.bodies) == 2, 200, "two alerts")
+    until(lambda: len(receiver.bodies) == 2, 300, "two alerts")
     first, second = receiver.bodies
     equal((first["losses"], first["incident"]), (None, second["incident"]))
     equal(second["level"], "critical")
@@ -114,6 +151,106 @@ def test_an_alarm_is_followed_by_what_is_gone(bed):
     assert second["losses"]["directories"][0]["name"].startswith("/home/user"), second["losses"]
     assert "files-gone" in [finding["rule"] for finding in second["findings"]], second["findings"]
     equal(second["rollback"], "guardsh rollback web01 1")
+
+
+LOCK = """for home in home/*; do
+  for file in $home/*.txt; do mv "$file" "$file.locked"; done
+  echo pay >$home/HOW_TO_RECOVER.txt
+done"""
+
+
+@timeout(600)
+def test_what_only_the_daily_list_sees_is_an_incident(bed):
+    receiver = Receiver().start()
+    guest, _ = ready(bed, inspect="auto\ninspect_every = 10s", daemon="accelerator = tcg\n", alert=webhook(receiver))
+    until(lambda: list(bed.daemon.pool.glob("*/00000001/inventory.gz")), 300, "the first list")
+    alter_filesystem(bed, guest, LOCK)
+    number = bed.sh("snapshot-create", "web01")["number"]
+    until(lambda: receiver.bodies, 300, "an alert")
+    alert = receiver.bodies[0]
+    equal(alert["level"], "critical")
+    equal({finding["rule"] for finding in alert["findings"]} >= {"new-ending", "note"}, True)
+    equal((alert["snapshot_bad"], alert["snapshot_good"]), (number, 1))
+    equal(alert["rollback"], "guardsh rollback web01 1")
+    equal(alert["losses"]["suffixes"], [{"name": ".locked", "files": 120}])
+    equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
+    assert bed.sh("snapshot-info", "web01", "1")["held"], "the last good one is not held"
+
+def say(worker, difference):
+    """An inspector that finds this between any two lists."""
+    aside = worker.with_suffix(".new")
+    aside.write_text(f"#!/bin/sh\n[ $1 != compare ] || echo '{json.dumps(difference)}' >&5\n")
+    aside.chmod(0o755)
+    aside.rename(worker)
+
+
+GONE = {"before": {"files": 1000}, "deleted": {"files": 900, "bytes": 1000}}
+NOTHING = {"before": {"files": 1000}, "deleted": {"files": 0, "bytes": 0}}
+
+
+def listed(bed):
+    """A snapshot that has a list already."""
+    number = bed.sh("snapshot-create", "web01")["number"]
+    folder, = bed.daemon.pool.glob(f"*/{number:08}")
+    (folder / "inventory.gz").write_bytes(b"")
+    return number
+
+
+def alarms(receiver):
+    """Without those that say that there was no list yet."""
+    return [body for body in receiver.bodies if body["level"] != "blind"]
+
+
+def test_what_lists_alone_have_found_is_over_by_a_list_or_a_rollback_and_nothing_else(bed):
+    receiver = Receiver().start()
+    libexec = bed.images / "libexec"
+    libexec.mkdir()
+    os.symlink(bed.build / "guardd-sentinel", libexec / "guardd-sentinel")
+    worker = libexec / "guardd-inspector"
+    say(worker, NOTHING)
+    guest, _ = ready(bed, inspect="auto\ninspect_every = 1s", daemon="accelerator = tcg\n", libexec_dir=libexec,
+                     alert=webhook(receiver))
+    good = listed(bed)
+    number = listed(bed)
+    say(worker, GONE)
+    until(lambda: alarms(receiver), 30, "an alert")
+    first, = alarms(receiver)
+    equal((first["level"], first["snapshot_good"], first["snapshot_bad"]), ("critical", good, number))
+    equal(bed.sh("snapshot-info", "web01", "last-good")["number"], good)
+    assert bed.sh("snapshot-info", "web01", str(good))["held"], "the last good one is not held"
+    bed.daemon.restart()
+    quiet = listed(bed)
+    until(lambda: bed.sh("snapshot-info", "web01", str(quiet))["verdict"], 30, "a verdict")
+    equal(bed.sh("snapshot-info", "web01", str(quiet))["verdict"], "critical")
+    say(worker, NOTHING)
+    until(lambda: bed.sh("alert-info", first["id"])["resolved"] == "recovered", 30, "its end by a list")
+    equal(len(alarms(receiver)), 1)
+    listed(bed)
+    say(worker, GONE)
+    until(lambda: len(alarms(receiver)) == 2, 30, "another alert")
+    second = alarms(receiver)[1]
+    bed.sh("rollback", "web01", str(second["snapshot_good"]), "--no-start")
+    until(lambda: bed.sh("alert-info", second["id"])["resolved"] == "recovered", 30, "its end by a rollback")
+
+
+def test_an_inspector_that_hangs_after_an_alarm_is_told_as_blind(bed):
+    receiver = Receiver().start()
+    libexec = bed.images / "libexec"
+    libexec.mkdir()
+    os.symlink(bed.build / "guardd-sentinel", libexec / "guardd-sentinel")
+    (libexec / "guardd-inspector").write_text('#!/bin/sh\n[ "$1" = appliance ] || exec sleep 1000\n')
+    (libexec / "guardd-inspector").chmod(0o755)
+    guest, tree = ready(bed, inspect="auto", daemon="accelerator = tcg\ninspect_timeout = 2s\n", libexec_dir=libexec,
+                        alert=webhook(receiver))
+    until(lambda: bed.sh("snapshot-info", "web01", "1")["verdict"] == "ok", 30, "a good snapshot")
+    shutil.rmtree(tree / "home")
+    put_filesystem(bed, guest, tree)
+    bed.sh("snapshot-create", "web01")
+    until(lambda: len(receiver.bodies) == 2, 30, "two alerts")
+    alarm, blind = receiver.bodies
+    equal((alarm["level"], blind["level"]), ("critical", "blind"))
+    assert "did not end in time and was killed" in blind["summary"], blind["summary"]
+    equal(bed.sh("snapshot-create", "web01")["number"], 3)
 
 
 MANY = """
@@ -128,6 +265,7 @@ umount {folder}
 """
 
 
+@timeout(400)
 def test_a_directory_that_is_too_long_for_one_answer_is_listed(bed):
     image, folder = bed.images / "many.raw", bed.images / "mount"
     folder.mkdir()
@@ -148,6 +286,7 @@ WORKERS = {
     "echo 'out of paper' >&2; exit 3": "the inspector failed: out of paper",
     "kill -SEGV $$": "the inspector was killed",
     "exec 1>&- 2>&- 5>&-; sleep 1000": "did not end in time and was killed",
+    "exec python3 -c 'eaten = bytearray(2 << 30)'": "MemoryError",
 }
 
 
@@ -177,6 +316,7 @@ def unit_capabilities():
     return [word.removeprefix("CAP_").lower() for word in line.split("=", 1)[1].split()]
 
 
+@timeout(400)
 def test_the_capabilities_of_the_systemd_unit_are_enough(bed):
     keep = ",".join(["-all", *(f"+{name}" for name in unit_capabilities())])
     guest, _ = ready(bed, daemon="accelerator = tcg\n", wrapper=["setpriv", f"--bounding-set={keep}"])

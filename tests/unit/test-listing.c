@@ -7,13 +7,13 @@
 
 /* The rules that were found, with their levels: "files-gone critical; …" */
 static char *
-judged (const char *text)
+judged (const char *text, bool encrypting)
 {
   json_object *difference = json_tokener_parse (text);
   GPtrArray *findings = findings_new ();
   GString *rules = g_string_new (NULL);
   g_assert_nonnull (difference);
-  listing_judge (difference, findings);
+  listing_judge (difference, encrypting, findings);
   for (guint i = 0; i < findings->len; i++) {
     const Finding *finding = findings->pdata[i];
     g_string_append_printf (rules, "%s%s %s", i ? "; " : "", finding->rule, level_name (finding->level));
@@ -26,7 +26,7 @@ judged (const char *text)
 static void
 check (const char *text, const char *expected)
 {
-  g_autofree char *rules = judged (text);
+  g_autofree char *rules = judged (text, false);
   g_assert_cmpstr (rules, ==, expected);
 }
 
@@ -54,6 +54,20 @@ test_names (void)
 }
 
 static void
+test_content (void)
+{
+#define CONTENT(other, sampled) "\"content\": {\"sampled\": " #sampled ", \"other\": " #other "}"
+  check ("{" CONTENT (20, 100) "}", "other-content warn");
+  check ("{" CONTENT (19, 20) "}", "");   /* too few */
+  check ("{" CONTENT (99, 500) "}", "");  /* too small a share */
+  check ("{" CONTENT (300, 100) "}", ""); /* cannot be */
+  check ("{" BEFORE (1000) "\"suffixes\": [{\"name\": \".locked\", \"files\": 80}], " CONTENT (50, 100) "}",
+         "new-ending warn; other-content critical");
+  g_autofree char *sure = judged ("{" CONTENT (20, 100) "}", true);
+  g_assert_cmpstr (sure, ==, "other-content critical");
+}
+
+static void
 test_filesystems (void)
 {
   check ("{\"filesystems\": [{\"device\": \"/dev/sda1\", \"type\": \"ext4\", \"now\": \"xfs\"}, "
@@ -77,7 +91,7 @@ test_nonsense (void)
   check ("{}", "");
   check ("{\"before\": 3, \"deleted\": [], \"emptied\": \"x\", \"suffixes\": {}, \"notes\": [1, null, "
          "{\"name\": 2}], "
-         "\"filesystems\": [[], 5, {\"device\": 1}], \"tampered\": [7], \"watched\": [{}]}",
+         "\"filesystems\": [[], 5, {\"device\": 1}], \"tampered\": [7], \"watched\": [{}], \"content\": [1]}",
          "");
 }
 
@@ -98,6 +112,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/listing/files_that_are_gone", test_gone);
   g_test_add_func ("/listing/names_of_ransom", test_names);
+  g_test_add_func ("/listing/content_against_names", test_content);
   g_test_add_func ("/listing/filesystems", test_filesystems);
   g_test_add_func ("/listing/logs", test_logs);
   g_test_add_func ("/listing/nonsense_is_nothing", test_nonsense);

@@ -149,6 +149,57 @@ test_memory_survives (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, FILES, 10ull << 30), ==, LEVEL_OK);
 }
 
+static GPtrArray *
+listed_finding (Level level)
+{
+  GPtrArray *findings = findings_new ();
+  Finding *finding = g_new0 (Finding, 1);
+  *finding = (Finding){ .level = level, .rule = g_strdup ("files-gone"), .lasting = true };
+  finding->disk = g_strdup ("");
+  finding->structure = g_strdup ("");
+  finding->text = g_strdup ("all of them");
+  g_ptr_array_add (findings, finding);
+  return findings;
+}
+
+/* What only lists of files see is ended by lists alone: not by looks, nor by time, nor by a restart. */
+static void
+test_listed (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GPtrArray) findings = listed_finding (LEVEL_CRITICAL);
+  const WatchListed listed = { 1, 2, START, START + MINUTE };
+  g_assert_cmpint (judge_counts (fixture, START, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, FILES, 10ull << 30), ==, LEVEL_OK);
+  g_assert_true (watch_open_listed (fixture->watch, &listed, findings));
+  g_autofree char *id = g_strdup (watch_incident (fixture->watch)->id);
+  g_assert_cmpint (watch_incident (fixture->watch)->level, ==, LEVEL_CRITICAL);
+  g_assert_cmpuint (watch_incident (fixture->watch)->good, ==, 1);
+  watch_free (fixture->watch);
+  fixture->watch = watch_new (fixture->folder, "0b2a9cb0-2c5c-4d0e-9c1e-2d4f0a0f0001");
+  g_assert_cmpint (judge_counts (fixture, START + 9 * HOUR, FILES, 10ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_false (watch_open_listed (fixture->watch, &listed, findings)); /* it is open */
+  g_assert_null (watch_end_listed (fixture->watch, "another"));
+  Incident *over = watch_end_listed (fixture->watch, id);
+  g_assert_cmpstr (over->id, ==, id);
+  incident_free (over);
+  g_assert_cmpint (judge_counts (fixture, START + 10 * HOUR, FILES, 10ull << 30), ==, LEVEL_OK);
+}
+
+/* What lists add to an incident that a look has opened ends when that would. */
+static void
+test_listed_too (Fixture *fixture, gconstpointer data)
+{
+  g_autoptr (GPtrArray) findings = listed_finding (LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, START, FILES, 10ull << 30), ==, LEVEL_OK);
+  struct guardd_observation seen = disk_with (FILES, 10ull << 30);
+  seen.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 200u << 20; /* does not last */
+  g_assert_cmpint (judge (fixture, START + MINUTE, &seen), ==, LEVEL_CRITICAL);
+  watch_add_findings (fixture->watch, watch_incident (fixture->watch)->id, findings);
+  g_assert_null (watch_end_listed (fixture->watch, watch_incident (fixture->watch)->id));
+  g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, FILES, 10ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, START + 3 * HOUR, FILES, 10ull << 30), ==, LEVEL_OK);
+}
+
 static void
 test_blind (Fixture *fixture, gconstpointer data)
 {
@@ -235,6 +286,8 @@ main (int argc, char **argv)
   ADD ("emptied-files-keep-their-inodes", test_emptied);
   ADD ("growth-and-a-tenth-less-are-quiet", test_growth);
   ADD ("an-incident-outlives-a-restart", test_memory_survives);
+  ADD ("what-lists-find-is-ended-by-lists", test_listed);
+  ADD ("lists-add-to-what-looks-find", test_listed_too);
   ADD ("blind-is-not-ok-and-ends-nothing", test_blind);
   ADD ("encryption-in-place-but-not-in-free-space", test_encryption);
   return g_test_run ();
