@@ -3,8 +3,8 @@
  * The qcow2 storage plugin: a snapshot of a disk is one qcow2 overlay of what changed, down to a raw base.
  * README.md beside this file has the format.
  */
-#include "instance.h"
-#include "maintain.h"
+#include "../common/instance.h"
+#include "../common/maintain.h"
 #include "reader.h"
 #include "verify.h"
 #include "writer.h"
@@ -23,6 +23,8 @@ instance_open (const struct guardd_call *call, const char *path, const struct gu
     return fail (call, errno, "%s: cannot open", path);
   Instance *self = g_new0 (Instance, 1);
   self->fd = fd;
+  self->data_suffix = "qcow2";
+  self->base_suffix = "raw";
   self->path = g_strdup (path);
   *instance = self;
   return 0;

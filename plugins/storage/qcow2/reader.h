@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "chain.h"
+#include "../common/chain.h"
 
 int reader_open (void *instance, const struct guardd_call *call, const char *directory, const char *disk,
                  void **reader);

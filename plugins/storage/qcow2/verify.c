@@ -5,9 +5,9 @@
  */
 #include "verify.h"
 
-#include "chain.h"
-#include "overlay.h"
-#include "seal.h"
+#include "../common/chain.h"
+#include "../common/overlay.h"
+#include "../common/seal.h"
 
 #include <errno.h>
 #include <string.h>

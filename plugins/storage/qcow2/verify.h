@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "instance.h"
+#include "../common/instance.h"
 
 int verify_image (void *instance, const struct guardd_call *call, const char *directory, const char *disk,
                   const uint8_t *index_hash);

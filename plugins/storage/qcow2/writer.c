@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "writer.h"
 
-#include "seal.h"
-#include "stream.h"
+#include "../common/seal.h"
+#include "../common/stream.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "instance.h"
+#include "../common/instance.h"
 
 int writer_create (void *instance, const struct guardd_call *call, const struct guardd_image_spec *spec,
                    void **writer);

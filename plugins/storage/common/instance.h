@@ -10,6 +10,8 @@
 typedef struct {
   int fd; /* the pool directory */
   char *path;
+  const char *data_suffix, *base_suffix; /* of the files beside the indexes: "qcow2", "raw" */
+  bool indexes_only; /* the images' data is elsewhere, each whole: nothing but indexes is merged and folded */
   gint readers; /* open ones; atomic.  While there are any, nothing is folded into a base in place: a reader
                    of a snapshot that goes would see it */
 } Instance;

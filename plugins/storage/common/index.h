@@ -17,11 +17,15 @@
 
 #include "fail.h"
 
+#include <string.h>
+
 #define INDEX_MAGIC "GUARDIDX"
 #define INDEX_VERSION 1u
 #define INDEX_CHUNK 1024u /* entries under one hash of the table */
-#define INDEX_BASE 1u /* flags: the file beside is a raw image, offset = block * 64 KiB, no zero entries */
+#define INDEX_BASE 1u   /* flags: the file beside is a raw image, offset = block * 64 KiB, no zero entries */
+#define INDEX_UNREAD 2u /* of a base: a block without an entry is not zero, but nobody has read it */
 #define INDEX_BACKING_MAX 96
+#define INDEX_IDENTITY_SIZE 24
 
 typedef struct {
   char magic[8];
@@ -33,7 +37,7 @@ typedef struct {
   char backing[INDEX_BACKING_MAX]; /* as in the overlay: "../00000041/vda.qcow2"; "" for a base; NUL-padded */
   guint8 base_hash[GUARDD_HASH_SIZE]; /* index_hash of the base that this overlay stands on; else zero */
   guint8 table_hash[GUARDD_HASH_SIZE];
-  guint8 reserved[24];                  /* zero */
+  guint8 identity[INDEX_IDENTITY_SIZE]; /* of the volume that has the data, where that is no file beside */
   guint8 header_hash[GUARDD_HASH_SIZE]; /* SHA-256 of everything before */
 } IndexHeader;
 G_STATIC_ASSERT (sizeof (IndexHeader) == 256);
@@ -49,7 +53,8 @@ G_STATIC_ASSERT (sizeof (IndexEntry) == 48);
 typedef struct {
   guint64 size;
   guint32 level;
-  bool base;
+  bool base, unread;
+  guint8 identity[INDEX_IDENTITY_SIZE];
   char backing[INDEX_BACKING_MAX];
   guint8 base_hash[GUARDD_HASH_SIZE];
 } IndexFacts;
@@ -85,6 +90,13 @@ static inline bool
 index_entry_is_zero (const IndexFacts *facts, const IndexEntry *entry)
 {
   return !facts->base && entry->offset == 0;
+}
+/* Data of which nobody has computed the hash: of a clone. */
+static inline bool
+index_hash_is_known (const guint8 *hash)
+{
+  static const guint8 none[GUARDD_HASH_SIZE];
+  return memcmp (hash, none, sizeof none) != 0;
 }
 static inline guint64
 index_blocks (guint64 size)

@@ -54,7 +54,8 @@ image_name_new (const Instance *instance, const struct guardd_call *call, const 
   name->snapshot = g_strdup (slash + 1);
   name->disk = g_strdup (disk);
   name->path = g_strdup_printf ("%s/%s", instance->path, directory);
-  name->data = g_strdup_printf ("%s.%s", disk, image_name_is_base (name) ? "raw" : "qcow2");
+  name->data = g_strdup_printf ("%s.%s", disk,
+                                image_name_is_base (name) ? instance->base_suffix : instance->data_suffix);
   name->index = g_strdup_printf ("%s.idx", disk);
   return name;
 }

@@ -86,10 +86,13 @@ build_fold (MaintainDisk *disk, const struct guardd_call *call, guint b, guint8 
   if (chain == NULL || view_collect (chain, call, view) < 0
       || fold_merge (chain->levels[chain->n_levels - 1].index, call, view, entries) < 0)
     return -1;
-  IndexFacts facts = { .size = chain->size, .base = true };
+  const Index *old = chain->levels[chain->n_levels - 1].index;
+  IndexFacts facts = { .size = chain->size, .base = true, .unread = index_facts (old)->unread };
   g_autofree char *index_name = aside_name (base, "idx");
   if (index_write (call, disk->aside_fd, disk->aside_path, index_name, &facts, entries, hash) < 0)
     return -1;
+  if (disk->instance->indexes_only)
+    return 0;
   g_autofree char *fold_name = aside_name (base, "fold");
   auto_fd fd = aside_create (disk, call, fold_name);
   if (fd < 0)
@@ -159,19 +162,51 @@ union_copy (const Level *levels, const struct guardd_call *call, int fd, const c
   return copy_run_flush (&run, call);
 }
 
+/* The data is elsewhere: entries stay as they are. */
+static int
+union_entries (const MaintainDisk *disk, const struct guardd_call *call, const char *index_name,
+               const IndexFacts *facts, const GArray *candidates, struct guardd_image_info *info)
+{
+  g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (IndexEntry));
+  guint64 n_data = 0, last = G_MAXUINT64;
+  for (guint i = 0; i < candidates->len; i++) {
+    const IndexEntry *entry = &g_array_index (candidates, Candidate, i).entry;
+    if (entry->block == last)
+      continue;
+    last = entry->block;
+    n_data += entry->offset != 0;
+    g_array_append_val (entries, *entry);
+  }
+  info->stored_bytes = n_data * GUARDD_BLOCK_SIZE;
+  info->changed_blocks = entries->len;
+  return index_write (call, disk->aside_fd, disk->aside_path, index_name, facts, entries, info->index_hash);
+}
+
+static int
+union_data (const MaintainDisk *disk, const struct guardd_call *call, const ImageName *name,
+            const char *index_name, IndexFacts *facts, const Level *levels, const GArray *candidates,
+            struct guardd_image_info *info)
+{
+  g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (IndexEntry));
+  g_autofree char *data_name = aside_name (name, disk->instance->data_suffix);
+  auto_fd fd = aside_create (disk, call, data_name);
+  if (fd < 0 || union_copy (levels, call, fd, disk->aside_path, candidates, entries) < 0)
+    return -1;
+  Seal seal = { disk->aside_fd, disk->aside_path, data_name, index_name, fd, facts, entries };
+  return seal_overlay (&seal, call, info);
+}
+
 static int
 build_union (MaintainDisk *disk, const struct guardd_call *call, guint i, IndexFacts *facts,
              struct guardd_image_info *info)
 {
   const PlanNode *node = &g_array_index (disk->nodes, PlanNode, i);
+  const ImageName *image = disk->names->pdata[i];
   guint n = node->sources->len;
   g_autofree Level *levels = g_new0 (Level, n);
   g_autoptr (GArray) candidates = g_array_new (FALSE, FALSE, sizeof (Candidate));
-  g_autoptr (GArray) entries = g_array_new (FALSE, FALSE, sizeof (IndexEntry));
-  g_autofree char *data_name = aside_name (disk->names->pdata[i], "qcow2");
-  g_autofree char *index_name = aside_name (disk->names->pdata[i], "idx");
-  auto_fd fd = aside_create (disk, call, data_name);
-  int result = fd < 0 ? -1 : 0;
+  g_autofree char *index_name = aside_name (image, "idx");
+  int result = 0;
   for (guint s = 0; s < n; s++)
     levels[s].fd = -1;
   for (guint s = 0; result == 0 && s < n; s++) {
@@ -181,11 +216,9 @@ build_union (MaintainDisk *disk, const struct guardd_call *call, guint i, IndexF
   if (result == 0)
     result = union_collect (levels, n, call, candidates);
   if (result == 0)
-    result = union_copy (levels, call, fd, disk->aside_path, candidates, entries);
-  if (result == 0) {
-    Seal seal = { disk->aside_fd, disk->aside_path, data_name, index_name, fd, facts, entries };
-    result = seal_overlay (&seal, call, info);
-  }
+    result = disk->instance->indexes_only
+                 ? union_entries (disk, call, index_name, facts, candidates, info)
+                 : union_data (disk, call, image, index_name, facts, levels, candidates, info);
   for (guint s = 0; s < n; s++)
     level_close (&levels[s]);
   return result;
@@ -216,6 +249,10 @@ build_reparent (MaintainDisk *disk, const struct guardd_call *call, guint i, con
       || index_write (call, disk->aside_fd, disk->aside_path, index_name, facts, entries, info->index_hash)
              < 0)
     return -1;
+  info->stored_bytes = n_data * GUARDD_BLOCK_SIZE;
+  info->changed_blocks = entries->len;
+  if (disk->instance->indexes_only)
+    return 0;
   OverlayLayout layout;
   guint8 page[OVERLAY_PAGE];
   overlay_layout (&layout, facts->size, n_data, l2_tables);
@@ -225,8 +262,6 @@ build_reparent (MaintainDisk *disk, const struct guardd_call *call, guint i, con
     return -1;
   if (write (fd, page, sizeof page) != (ssize_t)sizeof page || fsync (fd) < 0)
     return fail (call, errno, "%s/%s: cannot write", disk->aside_path, head_name);
-  info->stored_bytes = n_data * GUARDD_BLOCK_SIZE;
-  info->changed_blocks = entries->len;
   return 0;
 }
 

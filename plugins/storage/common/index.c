@@ -83,10 +83,11 @@ index_fill (guint8 *file, const IndexFacts *facts, const GArray *entries)
   header->block_size = GUINT32_TO_LE (GUARDD_BLOCK_SIZE);
   header->size = GUINT64_TO_LE (facts->size);
   header->count = GUINT64_TO_LE ((guint64)entries->len);
-  header->flags = GUINT32_TO_LE (facts->base ? INDEX_BASE : 0);
+  header->flags = GUINT32_TO_LE ((facts->base ? INDEX_BASE : 0) | (facts->unread ? INDEX_UNREAD : 0));
   header->level = GUINT32_TO_LE (facts->level);
   g_strlcpy (header->backing, facts->backing, sizeof header->backing);
   memcpy (header->base_hash, facts->base_hash, sizeof header->base_hash);
+  memcpy (header->identity, facts->identity, sizeof header->identity);
   sha256 (table, chunks (entries->len) * GUARDD_HASH_SIZE, header->table_hash);
   sha256 (header, offsetof (IndexHeader, header_hash), header->header_hash);
 }
@@ -153,10 +154,13 @@ index_check_header (Index *index, const struct guardd_call *call)
   facts->level = GUINT32_FROM_LE (header->level);
   facts->base = (GUINT32_FROM_LE (header->flags) & INDEX_BASE) != 0;
   memcpy (facts->backing, header->backing, sizeof facts->backing);
+  facts->unread = (GUINT32_FROM_LE (header->flags) & INDEX_UNREAD) != 0;
   memcpy (facts->base_hash, header->base_hash, sizeof facts->base_hash);
+  memcpy (facts->identity, header->identity, sizeof facts->identity);
   index->count = GUINT64_FROM_LE (header->count);
   if (facts->backing[INDEX_BACKING_MAX - 1] != 0 || facts->base != (facts->backing[0] == 0)
-      || facts->size > SIZE_MAX_DISK || index->count > index_blocks (facts->size))
+      || (facts->unread && !facts->base) || facts->size > SIZE_MAX_DISK
+      || index->count > index_blocks (facts->size))
     return damaged (index, call, "its header makes no sense");
   if (index->length
       != sizeof *header + index->count * sizeof (IndexEntry) + chunks (index->count) * GUARDD_HASH_SIZE)

@@ -21,7 +21,12 @@ disk_add_base (MaintainDisk *disk, const struct guardd_call *call, ImageName *na
   Level level;
   int result = level_open (disk->instance, call, name->directory, disk->disk, &level);
   if (result == 0) {
-    PlanBase base = { .index_bytes = index_count (level.index) * sizeof (IndexEntry) };
+    guint64 entries = index_count (level.index);
+    PlanBase base = { .index_bytes = entries * sizeof (IndexEntry) };
+    /* No data to move: what the survivors would carry along is entries, and an eighth of the base's is
+     * enough. */
+    if (disk->instance->indexes_only)
+      base.index_bytes = entries / 8 * GUARDD_BLOCK_SIZE;
     g_array_append_val (disk->plan_bases, base);
     g_ptr_array_add (disk->bases, name);
   } else

@@ -14,7 +14,7 @@
 typedef struct {
   ImageName *name;
   Index *index;
-  int fd; /* of the data file */
+  int fd; /* of the data file; -1: the plugin has it elsewhere */
 } Level;
 
 typedef struct {
@@ -24,7 +24,8 @@ typedef struct {
   gint *readers; /* counted there until it is closed; NULL: not counted */
 } Chain;
 
-/* What a block is, and where it was found. level NULL: nowhere, zero. */
+/* What a block is, and where it was found. level NULL: nowhere, zero.  An entry may have no hash (index.h).
+ */
 typedef struct {
   const Level *level;
   IndexEntry entry;
@@ -42,6 +43,25 @@ int chain_lookup (Chain *chain, const struct guardd_call *call, guint64 first, g
 int chain_next (Chain *chain, const struct guardd_call *call, const bool *which, guint64 from,
                 guint64 *block);
 bool slot_is_zero (const Slot *slot);
+/* Which blocks differ, and what they are, as image_blocks, image_next_data and image_diff of the contract
+ * have it. */
+int chain_range_check (const Chain *chain, const struct guardd_call *call, guint64 at, guint64 n,
+                       guint64 limit);
+int chain_blocks (Chain *chain, const struct guardd_call *call, guint64 first, guint64 count,
+                  struct guardd_block *blocks);
+int chain_next_data (Chain *chain, const struct guardd_call *call, guint64 from, guint64 *first,
+                     guint64 *count);
+/* resolve: makes the kind of a block of `to` right that has no hash; NULL: every one has. */
+typedef int (*ChainResolve) (void *opaque, const struct guardd_call *call, struct guardd_block *block);
+typedef struct {
+  Chain *from, *to;
+  ChainResolve resolve;
+  void *resolve_opaque;
+  int (*each) (void *opaque, const struct guardd_block *block);
+  void *opaque;
+} ChainDiff;
+int chain_diff (const ChainDiff *diff, const struct guardd_call *call);
+
 /* GUARDD_BLOCK_SIZE bytes, checked against the block's hash. */
 int slot_read (const Slot *slot, const struct guardd_call *call, guint8 *data);
 

@@ -7,11 +7,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static int
+level_open_data (Level *level, const struct guardd_call *call, int dir)
+{
+  struct stat st;
+  level->fd = openat (dir, level->name->data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (level->fd < 0 || fstat (level->fd, &st) < 0)
+    return fail (call, errno, "%s/%s: cannot open", level->name->path, level->name->data);
+  if (!S_ISREG (st.st_mode))
+    return fail (call, 0, "%s/%s: damaged: no regular file", level->name->path, level->name->data);
+  return 0;
+}
+
 int
 level_open (const Instance *instance, const struct guardd_call *call, const char *directory, const char *disk,
             Level *level)
 {
-  struct stat st;
   *level = (Level){ .fd = -1, .name = image_name_new (instance, call, directory, disk) };
   if (level->name == NULL)
     return -1;
@@ -21,11 +32,8 @@ level_open (const Instance *instance, const struct guardd_call *call, const char
   level->index = index_open (call, dir, level->name->path, level->name->index);
   if (level->index == NULL)
     return -1;
-  level->fd = openat (dir, level->name->data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (level->fd < 0 || fstat (level->fd, &st) < 0)
-    return fail (call, errno, "%s/%s: cannot open", level->name->path, level->name->data);
-  if (!S_ISREG (st.st_mode))
-    return fail (call, 0, "%s/%s: damaged: no regular file", level->name->path, level->name->data);
+  if (!instance->indexes_only && level_open_data (level, call, dir) < 0)
+    return -1;
   if (index_facts (level->index)->base != image_name_is_base (level->name))
     return fail (call, 0, "%s/%s: damaged: belongs to another kind of image", level->name->path,
                  level->name->index);
@@ -82,6 +90,19 @@ chain_close (Chain *chain)
   g_free (chain);
 }
 
+/* What a clone's index does not name is there, and was never read. */
+static void
+lookup_unread (const Chain *chain, guint64 first, guint64 n, Slot *slots)
+{
+  const Level *base = &chain->levels[chain->n_levels - 1];
+  if (!index_facts (base->index)->unread)
+    return;
+  guint64 end = index_blocks (index_facts (base->index)->size);
+  for (guint64 i = 0; i < n && first + i < end; i++)
+    if (slots[i].level == NULL)
+      slots[i] = (Slot){ base, { .block = first + i, .offset = (first + i) * GUARDD_BLOCK_SIZE } };
+}
+
 int
 chain_lookup (Chain *chain, const struct guardd_call *call, guint64 first, guint64 n, Slot *slots)
 {
@@ -105,6 +126,7 @@ chain_lookup (Chain *chain, const struct guardd_call *call, guint64 first, guint
       }
     }
   }
+  lookup_unread (chain, first, n, slots);
   return 0;
 }
 
@@ -118,6 +140,10 @@ chain_next (Chain *chain, const struct guardd_call *call, const bool *which, gui
     Index *index = chain->levels[i].index;
     IndexEntry entry;
     guint64 at = 0;
+    if (index_facts (index)->unread && from < index_blocks (index_facts (index)->size)) {
+      *block = from;
+      return 0;
+    }
     if (!index_find (index, call, from, &at))
       return -1;
     if (at == index_count (index))
