@@ -124,8 +124,10 @@ $(BUILD)/guardd-plugin-check: $(call objects,conformance)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -ldl
 
+STORAGE_lvmthin = $(LVM_CLIENT_O)
 define storage_plugin
-$(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) $(call objects,plugins/storage/common) plugins/plugin.map
+$(BUILD)/plugins/storage-$(1).so: $(call objects,plugins/storage/$(1)) $(call objects,plugins/storage/common) \
+    $$(STORAGE_$(1)) plugins/plugin.map
 	@mkdir -p $$(@D)
 	$(say) LD $$@
 	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) $$(PKGLIBS)

@@ -25,6 +25,23 @@ device_name (const char *vg, const char *lv, const char *layer)
   return name;
 }
 
+/* A pool that no volume has ever used has no layer of its own. */
+static char *
+pool_device (const char *vg, const char *pool)
+{
+  struct dm_info info = { 0 };
+  char *layered = device_name (vg, pool, "tpool");
+  struct dm_task *task = dm_task_create (DM_DEVICE_INFO);
+  bool there = task && dm_task_set_name (task, layered) && dm_task_run (task)
+               && dm_task_get_info (task, &info) && info.exists;
+  if (task)
+    dm_task_destroy (task);
+  if (there)
+    return layered;
+  g_free (layered);
+  return device_name (vg, pool, NULL);
+}
+
 static bool
 mapper_fail (GError **error, const char *device, const char *what)
 {
@@ -65,7 +82,7 @@ usage_chunk (const char *device, PoolUsage *usage, GError **error)
 bool
 mapper_usage (const char *vg, const char *pool, PoolUsage *usage, GError **error)
 {
-  g_autofree char *device = device_name (vg, pool, "tpool");
+  g_autofree char *device = pool_device (vg, pool);
   if (!usage_chunk (device, usage, error))
     return false;
   g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_STATUS);
@@ -91,7 +108,7 @@ mapper_usage (const char *vg, const char *pool, PoolUsage *usage, GError **error
 static bool
 pool_message (const char *vg, const char *pool, const char *message, GError **error)
 {
-  g_autofree char *device = device_name (vg, pool, "tpool");
+  g_autofree char *device = pool_device (vg, pool);
   g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_TARGET_MSG);
   if (task && dm_task_set_name (task, device) && dm_task_set_sector (task, 0)
       && dm_task_set_message (task, message) && dm_task_run (task))

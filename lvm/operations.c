@@ -157,36 +157,45 @@ op_create (json_object *request, json_object *answer, GError **error)
 }
 
 static bool
-snapshot_one (json_object *item, const char *vg, const char *tags, bool active, GError **error)
+snapshot_one (json_object *item, const char *vg, const char *options, GError **error)
 {
   const char *origin = NULL, *lv = NULL;
   if (!get_name (item, "origin", &origin, error) || !get_name (item, "lv", &lv, error))
     return false;
   if (!lvm_names_fit (vg, lv))
     return refuse (error, "lv");
-  return engine_run (NULL, error, "lvcreate " QUIETLY " -s -k y %s -n %s %s/%s%s",
-                     active ? "-a y -K" : "-a n", lv, vg, origin, tags);
+  return engine_run (NULL, error, "lvcreate " QUIETLY " -s -k y -n %s %s/%s %s", lv, vg, origin, options);
+}
+
+static void
+snapshots_undo (json_object *list, size_t made, const char *vg)
+{
+  for (size_t i = 0; i < made; i++) {
+    const char *lv = NULL;
+    if (json_get_string (json_object_array_get_idx (list, i), "lv", &lv, NULL))
+      engine_run (NULL, NULL, "lvremove " QUIETLY " -f %s/%s", vg, lv);
+  }
 }
 
 static bool
 op_snapshot (json_object *request, json_object *answer, GError **error)
 {
   const char *vg = NULL;
-  bool active = false, ok = true;
+  bool active = false, writable = false, ok = true;
   json_object *list = NULL;
   g_autofree char *tags = get_tags (request, error);
   if (tags == NULL || !get_name (request, "vg", &vg, error)
       || !json_get_array (request, "snapshots", &list, error)
-      || !json_opt_bool (request, "active", &active, error))
+      || !json_opt_bool (request, "active", &active, error)
+      || !json_opt_bool (request, "writable", &writable, error))
     return false;
+  g_autofree char *options
+      = g_strdup_printf ("-p %s %s%s", writable ? "rw" : "r", active ? "-a y -K" : "-a n", tags);
   size_t n = MIN (json_object_array_length (list), LIST_MAX), made = 0;
   for (; made < n && ok; made += ok)
-    ok = snapshot_one (json_object_array_get_idx (list, made), vg, tags, active, error);
-  for (size_t i = 0; !ok && i < made; i++) {
-    const char *lv = NULL;
-    if (json_get_string (json_object_array_get_idx (list, i), "lv", &lv, NULL))
-      engine_run (NULL, NULL, "lvremove " QUIETLY " -f %s/%s", vg, lv);
-  }
+    ok = snapshot_one (json_object_array_get_idx (list, made), vg, options, error);
+  if (!ok)
+    snapshots_undo (list, made, vg);
   return ok;
 }
 

@@ -14,7 +14,8 @@
  *                                                            metadata_used_bytes, chunk_bytes, discards,
  *                                                            writable
  *   create       vg, pool, lv, size, tags                    an empty thin volume, active
- *   snapshot     vg, snapshots: [{origin, lv}], tags, active all or none; flagged to be skipped by activation
+ *   snapshot     vg, snapshots: [{origin, lv}], tags,        all or none; `vgchange -ay` passes them over
+ *                active, writable
  *   extend       vg, lv, size                                bytes; rounded up
  *   activate     vg, lv                                      read-only where it was protected
  *   deactivate   vg, lvs: […]                                what is not active is success

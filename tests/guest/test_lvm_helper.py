@@ -29,9 +29,10 @@ def test_thin_volumes_are_made_read_protected_and_removed(_):
         helper.ask("snapshot", snapshots=[{"origin": "guardd-a", "lv": "guardd-b"}], tags=["guardd", "guardd-12345678"])
         made = group.ours()
         equal(made["guardd-b"]["tags"], {"guardd", "guardd-12345678"})
-        equal(made["guardd-b"]["attr"], "Vwi---tz-k")  # not active, and a plain `vgchange -ay` leaves it so
+        equal(made["guardd-b"]["attr"], "Vri---tz-k")  # not active, and a plain `vgchange -ay` leaves it so
         equal(made["guardd-a"]["size"], 12 * MIB)  # whole extents
-        helper.ask("protect", lv="guardd-b")
+        helper.ask("protect", lv="guardd-a")
+        equal(group.ours()["guardd-a"]["attr"], "Vri-a-tz-k")
         helper.ask("activate", lv="guardd-b")
         equal(group.ours()["guardd-b"]["attr"], "Vri-a-tz-k")
         with open(f"/dev/{group.name}/guardd-b", "rb") as device:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import initramfs
 from linux import Console
@@ -37,7 +38,7 @@ HOST_FILES = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/ld.so.con
 LVM_CONF = """\
 activation { udev_sync = 0 udev_rules = 0 verify_udev_operations = 0 monitoring = 0 }
 global { event_activation = 0 }
-devices { obtain_device_list_from_udev = 0 dir = "/dev" scan = [ "/dev" ] }
+devices { obtain_device_list_from_udev = 0 filter = [ "a|^/dev/vdc$|", "r|.*|" ] }
 """
 INIT = """\
 #!/bin/bash
@@ -202,7 +203,8 @@ class Appliance:
 
     def relay(self, command, timeout):
         """Runs a command, printing what it says as it comes; its exit status."""
-        self.console.send(f"({command}) </dev/null 2>&1; echo the-end $?")
+        self.console.send(f"echo the-beginning; ({command}) </dev/null 2>&1; echo the-end $?")
+        self.console.read_until(rb"the-beginning\r?\n", 60)  # an answer that came too late may lie before it
         while True:
             line, match = self.console.read_until(rb"\r?\n", timeout)
             if ended := re.fullmatch(rb"the-end ([0-9]+)", line):
@@ -214,7 +216,9 @@ class Appliance:
 def run_inside(program, arguments, timeout=600):
     """Exit status of a test program of this tree, run in an appliance of its own."""
     name = pathlib.Path(program).resolve().relative_to(ROOT)
+    begin = time.monotonic()
     with Appliance(os.environ.get("BUILD", "build")) as appliance:
+        print(f"# the appliance is up after {time.monotonic() - begin:.2f} s", flush=True)
         status = appliance.relay(" ".join(["python3", f"/guardd/{name}", *arguments]), timeout)
         if status:
             print("# the appliance's console:", *appliance.log().splitlines()[-30:], sep="\n# ")

@@ -12,6 +12,9 @@
 /* Tells the caller; always -1.  With an errno, ": strerror" is appended. */
 int fail (const struct guardd_call *call, int errno_value, const char *format, ...) G_GNUC_PRINTF (3, 4);
 
+/* For what is done after a failure that was told already, and may fail too. */
+extern const struct guardd_call fail_quietly;
+
 /* True when the caller wants the call to end; it has been told ECANCELED then. */
 bool cancelled (const struct guardd_call *call, uint64_t done, uint64_t total);
 

@@ -9,24 +9,18 @@
 
 /* "base-00000001/vda" of every image that counts; NULL without a word when one cannot be read: then nobody
  * knows what is needed, and everything stays. */
-static void
-ignore_error (void *opaque, int errno_value, const char *message)
-{
-}
-
 static GHashTable *
 bases_needed (const Instance *instance, const char *domain, const struct guardd_member *members, size_t n,
               bool removing)
 {
-  static const struct guardd_call quiet = { .size = sizeof quiet, .error = ignore_error };
   g_autoptr (GHashTable) needed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   for (size_t i = 0; i < n; i++)
     for (const char *const *disk = members[i].disks; *disk && (removing || !members[i].remove); disk++) {
-      g_autoptr (ImageName) name = image_name_new (instance, &quiet, members[i].directory, *disk);
-      auto_fd dir = name ? image_directory_open (instance, &quiet, name->directory) : -1;
-      g_autoptr (Index) index = dir < 0 ? NULL : index_open (&quiet, dir, name->path, name->index);
+      g_autoptr (ImageName) name = image_name_new (instance, &fail_quietly, members[i].directory, *disk);
+      auto_fd dir = name ? image_directory_open (instance, &fail_quietly, name->directory) : -1;
+      g_autoptr (Index) index = dir < 0 ? NULL : index_open (&fail_quietly, dir, name->path, name->index);
       g_autoptr (ImageName) below
-          = index ? image_name_backing (instance, &quiet, name, index_facts (index)->backing) : NULL;
+          = index ? image_name_backing (instance, &fail_quietly, name, index_facts (index)->backing) : NULL;
       if (below == NULL)
         return NULL;
       if (image_name_is_base (below))

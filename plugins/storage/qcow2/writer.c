@@ -226,23 +226,16 @@ writer_finish (Writer *writer, const struct guardd_call *call, struct guardd_ima
 }
 
 static void
-quiet_error (void *opaque, int errno_value, const char *message)
-{
-}
-
-static const struct guardd_call quiet = { .size = sizeof quiet, .error = quiet_error };
-
-static void
 writer_discard (Writer *writer)
 {
-  file_remove (&quiet, writer->dir_fd, writer->name->path, writer->name->data);
-  file_remove (&quiet, writer->dir_fd, writer->name->path, writer->name->index);
+  file_remove (&fail_quietly, writer->dir_fd, writer->name->path, writer->name->data);
+  file_remove (&fail_quietly, writer->dir_fd, writer->name->path, writer->name->index);
   if (writer->base != NULL) {
     const char *names[] = { writer->base->data, writer->base->index };
     for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
       g_autofree char *part = g_strconcat (names[i], PART, NULL);
-      file_remove (&quiet, writer->base_dir_fd, writer->base->path, part);
-      file_remove (&quiet, writer->base_dir_fd, writer->base->path, names[i]);
+      file_remove (&fail_quietly, writer->base_dir_fd, writer->base->path, part);
+      file_remove (&fail_quietly, writer->base_dir_fd, writer->base->path, names[i]);
     }
     unlinkat (writer->instance->fd, writer->base->directory, AT_REMOVEDIR); /* when the last disk's is gone */
   }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * pool-private.h: what pool.c and volume.c share.
+ */
+#pragma once
+
+#include "ask.h"
+#include "pool.h"
+
+struct ThinPool {
+  LvmClient *client;
+  char *vg, *lv; /* the thin pool */
+  char *id;      /* eight digits */
+  guint prune_at, refuse_at;
+  gint64 idle_us; /* how long one stays active that nobody uses */
+  GMutex lock;
+  GCond changed;
+  GHashTable *volumes; /* lock: name -> ActiveVolume; active ones, or about to be */
+  GThread *reaper;     /* deactivates what nobody has used for a moment */
+  bool closing;        /* lock */
+};
+
+typedef struct {
+  char *lv, *path;
+  guint users;       /* lock */
+  bool doomed;       /* lock: to be removed by its last user */
+  gint64 idle_since; /* lock: monotonic */
+} ActiveVolume;
+
+/* volume.c */
+void volumes_start (ThinPool *pool);
+void volumes_stop (ThinPool *pool); /* deactivates all */
+/* With lock held: forgets one that is active and not in use; false: it is in use, and doomed now. */
+bool volumes_forget (ThinPool *pool, const char *lv);
