@@ -161,8 +161,20 @@ static const ConfigKey daemon_keys[] = {
   { NULL },
 };
 
+/* A plugin's own: guardd passes them on. */
+#define PARAM(type, name, accepted)                                                                          \
+  {                                                                                                          \
+    name, key_set_param, offsetof (type, params), NULL, accepted                                             \
+  }
 static const ConfigKey pool_keys[] = {
   { "path", key_set_path, offsetof (ConfigPool, path), NULL, PATH_ACCEPTED, .required = true },
+  { "storage", key_set_text, offsetof (ConfigPool, storage), NULL,
+    "the name of a storage plugin, such as lvmthin" },
+  PARAM (ConfigPool, "volume_group", "the name of a volume group"),
+  PARAM (ConfigPool, "thin_pool", "the name of a thin pool"),
+  PARAM (ConfigPool, "prune_at", "a percentage"),
+  PARAM (ConfigPool, "refuse_at", "a percentage"),
+  PARAM (ConfigPool, "idle_seconds", "a number of seconds"),
   { NULL },
 };
 
@@ -187,20 +199,16 @@ static const ConfigKey protect_keys[] = {
   { NULL },
 };
 
-#define PARAM(name, accepted)                                                                                \
-  {                                                                                                          \
-    name, key_set_param, offsetof (ConfigAlert, params), NULL, accepted                                      \
-  }
 static const ConfigKey alert_keys[] = {
   { "type", key_set_text, offsetof (ConfigAlert, type), NULL, "the name of an alert plugin, such as webhook",
     .required = true },
   { "level", key_set_choice, offsetof (ConfigAlert, level), "blind", "ok, info, blind, warn, critical" },
-  PARAM ("url", "an http:// or https:// address"),
-  PARAM ("template", "generic, slack, alertmanager"),
-  PARAM ("secret_file", "a file with the key of the signature"),
-  PARAM ("ca_file", "a file of certificates"),
-  PARAM ("command", "a program with an absolute path"),
-  PARAM ("facility", "daemon, user, local0 to local7"),
+  PARAM (ConfigAlert, "url", "an http:// or https:// address"),
+  PARAM (ConfigAlert, "template", "generic, slack, alertmanager"),
+  PARAM (ConfigAlert, "secret_file", "a file with the key of the signature"),
+  PARAM (ConfigAlert, "ca_file", "a file of certificates"),
+  PARAM (ConfigAlert, "command", "a program with an absolute path"),
+  PARAM (ConfigAlert, "facility", "daemon, user, local0 to local7"),
   { NULL },
 };
 

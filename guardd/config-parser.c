@@ -47,8 +47,7 @@ section_target_new (Config *config, ConfigKind kind, const char *name)
 {
   switch (kind) {
   case CONFIG_POOL: {
-    ConfigPool *pool = g_new0 (ConfigPool, 1);
-    pool->name = g_strdup (name);
+    ConfigPool *pool = config_pool_new (name);
     g_ptr_array_add (config->pools, pool);
     return pool;
   }

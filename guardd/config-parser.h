@@ -26,6 +26,7 @@ typedef struct {
 
 /* --- config.c --- */
 Config *config_new (void);
+ConfigPool *config_pool_new (const char *name);
 ConfigAlert *config_alert_new (const char *name);
 ConfigDetector *config_detector_new (const char *name);
 void config_pool_free (void *pool);

@@ -8,12 +8,39 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static void
+param_clear (gpointer pointer)
+{
+  struct guardd_param *param = pointer;
+  g_free ((char *)param->key);
+  g_free ((char *)param->value);
+}
+
+static GArray *
+params_new (void)
+{
+  GArray *params = g_array_new (FALSE, FALSE, sizeof (struct guardd_param));
+  g_array_set_clear_func (params, param_clear);
+  return params;
+}
+
+ConfigPool *
+config_pool_new (const char *name)
+{
+  ConfigPool *pool = g_new0 (ConfigPool, 1);
+  pool->name = g_strdup (name);
+  pool->params = params_new ();
+  return pool;
+}
+
 void
 config_pool_free (void *pointer)
 {
   ConfigPool *pool = pointer;
   g_free (pool->name);
   g_free (pool->path);
+  g_free (pool->storage);
+  g_array_unref (pool->params);
   g_free (pool);
 }
 
@@ -35,22 +62,6 @@ config_protect_free (void *pointer)
   g_free (protect->policy);
   g_strfreev (protect->skip_disks);
   g_free (protect);
-}
-
-static void
-param_clear (gpointer pointer)
-{
-  struct guardd_param *param = pointer;
-  g_free ((char *)param->key);
-  g_free ((char *)param->value);
-}
-
-static GArray *
-params_new (void)
-{
-  GArray *params = g_array_new (FALSE, FALSE, sizeof (struct guardd_param));
-  g_array_set_clear_func (params, param_clear);
-  return params;
 }
 
 ConfigAlert *

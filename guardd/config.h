@@ -25,6 +25,8 @@ typedef enum { RESPONSE_ALERT, RESPONSE_PAUSE, RESPONSE_ISOLATE } Response;
 typedef struct {
   char *name;
   char *path;
+  char *storage;  /* of the plugin; NULL: what the pool was made with */
+  GArray *params; /* struct guardd_param: the other keys */
 } ConfigPool;
 
 typedef struct {

@@ -33,7 +33,9 @@ open_pools (Daemon *daemon, GError **error)
     g_autoptr (GError) failure = NULL;
     g_autofree char *file = g_strdup_printf ("%s.sqlite", entry->name);
     g_autofree char *catalog = g_build_filename (config->state_dir, file, NULL);
-    Pool *pool = pool_open (entry->name, entry->path, config->plugin_dir, catalog, &failure);
+    PoolStorage storage = { entry->storage, (const struct guardd_param *)(void *)entry->params->data,
+                            entry->params->len, config->libexec_dir };
+    Pool *pool = pool_open (entry->name, entry->path, config->plugin_dir, catalog, &storage, &failure);
     if (pool == NULL) {
       g_propagate_error (error, g_steal_pointer (&failure));
       return false;

@@ -73,22 +73,14 @@ directory_prepare (const char *path, bool *made, GError **error)
 }
 
 static bool
-identity_write (const char *path, GError **error)
+identity_write (const char *path, const PoolStorage *storage, GError **error)
 {
-  g_autofree char *id = g_uuid_string_random (), *now = time_format (g_get_real_time ());
-  g_autoptr (json_object) json = json_object_new_object ();
-  json_add_u64 (json, "format", POOL_FORMAT);
-  json_add_string (json, "id", id);
-  json_add_string (json, "storage", POOL_STORAGE_DEFAULT);
-  json_add_string (json, "created", now);
-  g_autofree char *text
-      = g_strconcat (json_object_to_json_string_ext (json, JSON_C_TO_STRING_PRETTY), "\n", NULL);
   if (chmod (path, 0700) < 0)
     return create_fail (error, "%s: cannot make it private: %s", path, g_strerror (errno));
   int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return create_fail (error, "%s: cannot open it: %s", path, g_strerror (errno));
-  bool ok = files_replace (fd, POOL_JSON, text, strlen (text), 0600, error);
+  bool ok = pool_identity_write (fd, storage, error);
   close (fd);
   return ok;
 }
@@ -147,7 +139,7 @@ image_undo (const char *image, const char *path)
 }
 
 bool
-pool_create (const char *path, guint64 size, GError **error)
+pool_create (const char *path, guint64 size, const PoolStorage *storage, GError **error)
 {
   g_autofree char *absolute = g_canonicalize_filename (path, NULL);
   g_autofree char *image = g_strconcat (absolute, ".img", NULL);
@@ -160,7 +152,7 @@ pool_create (const char *path, guint64 size, GError **error)
   if (!directory_prepare (absolute, &made, error))
     return false;
   bool ok = size == 0 || image_make (image, absolute, size, error);
-  if (ok && !identity_write (absolute, error)) {
+  if (ok && !identity_write (absolute, storage, error)) {
     if (size > 0)
       image_undo (image, absolute);
     ok = false;

@@ -3,12 +3,10 @@
  * pool-private.h: what the pool's files share.  Nobody else includes it.
  *
  * Layout
- *   POOL/pool.json                    {"format": 1, "id": uuid, "storage": "qcow2", "created": time}
- *   POOL/.lock                        flock()ed by the daemon
- *   POOL/<domain uuid>/history        history.h
- *   POOL/<domain uuid>/00000042/      manifest.json [state.json domain.xml nvram …] and the plugin's files
- *   POOL/<domain uuid>/.new-00000042/ a draft
- *   POOL/<domain uuid>/base-*, .maintain   the plugin's
+ *   POOL/pool.json                    {"format": 1, "id": uuid, "storage": "qcow2", "parameters": {…},
+ * "created": time} POOL/.lock                        flock()ed by the daemon POOL/<domain uuid>/history
+ * history.h POOL/<domain uuid>/00000042/      manifest.json [state.json domain.xml nvram …] and the plugin's
+ * files POOL/<domain uuid>/.new-00000042/ a draft POOL/<domain uuid>/base-*, .maintain   the plugin's
  *
  * What is trusted, and why: the history's chain proves each line; its create line has the SHA-256 of
  * manifest.json and of the small files; its create line or the newest maintain line that names an image has
@@ -180,6 +178,17 @@ bool pool_maintain (Pool *pool, PoolDomain *domain, const GArray *numbers, bool 
 /* Does what the last maintain line says, again if need be, and enters that it is done.  No lock held but
  * `maintenance` or `loading`. */
 bool pool_domain_redo (Pool *pool, PoolDomain *domain, GError **error);
+
+/* --- pool-identity.c --- */
+typedef struct {
+  char *id, *storage;
+  GArray *params; /* struct guardd_param */
+} PoolIdentity;
+bool pool_identity_write (int fd, const PoolStorage *storage, GError **error);
+/* identity: to be cleared in any case. */
+bool pool_identity_read (int fd, const char *path, const PoolStorage *storage, PoolIdentity *identity,
+                         GError **error);
+void pool_identity_clear (PoolIdentity *identity);
 
 /* --- pool-create.c --- */
 /* Mounts path.img at path if that is there and path holds no pool by itself. */

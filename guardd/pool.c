@@ -123,44 +123,6 @@ pool_lock (Pool *pool, GError **error)
   return false;
 }
 
-static char *
-pool_read_identity (Pool *pool, GError **error)
-{
-  const char *id = NULL, *storage = NULL;
-  guint64 format = 0;
-  g_autoptr (GError) failure = NULL;
-  g_autoptr (GBytes) bytes = files_read (pool->fd, POOL_JSON, FILES_SMALL_MAX, &failure);
-  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
-    g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND,
-                 "%s: is no pool (it has no " POOL_JSON "); make one with `guardsh pool-create %s`",
-                 pool->path, pool->path);
-    return NULL;
-  }
-  if (bytes == NULL) {
-    g_propagate_error (error, g_steal_pointer (&failure));
-    return NULL;
-  }
-  g_autofree char *path = files_path (pool->fd, POOL_JSON);
-  size_t length = 0;
-  const char *text = g_bytes_get_data (bytes, &length);
-  g_autoptr (json_object) json = json_parse (path, text, length, error);
-  if (json == NULL)
-    return NULL;
-  if (!json_get_u64 (json, "format", &format, error) || !json_get_string (json, "id", &id, error)
-      || !json_get_string (json, "storage", &storage, error)) {
-    g_prefix_error (error, "%s: ", path);
-    return NULL;
-  }
-  if (format != POOL_FORMAT || !g_uuid_string_is_valid (id)) {
-    g_set_error (error, POOL_ERROR, POOL_ERROR_DAMAGED,
-                 "%s: format %" G_GUINT64_FORMAT " (this guardd knows %d), id %s", path, format, POOL_FORMAT,
-                 g_uuid_string_is_valid (id) ? "valid" : "not a UUID");
-    return NULL;
-  }
-  pool->id = g_strdup (id);
-  return g_strdup (storage);
-}
-
 static bool
 pool_probe_reflinks (const Pool *pool)
 {
@@ -251,7 +213,23 @@ pool_open_catalog (Pool *pool, const char *path)
 }
 
 static bool
-pool_open_inside (Pool *pool, const char *plugin_dir, const char *catalog_path, GError **error)
+pool_open_storage (Pool *pool, const char *plugin_dir, const PoolStorage *storage, GError **error)
+{
+  PoolIdentity identity;
+  bool ok = pool_identity_read (pool->fd, pool->path, storage, &identity, error) && pool_lock (pool, error);
+  if (ok) {
+    pool->id = g_strdup (identity.id);
+    pool->storage = storage_open (plugin_dir, identity.storage, pool->path,
+                                  (const struct guardd_param *)(void *)identity.params->data,
+                                  identity.params->len, error);
+  }
+  pool_identity_clear (&identity);
+  return pool->storage != NULL;
+}
+
+static bool
+pool_open_inside (Pool *pool, const char *plugin_dir, const char *catalog_path, const PoolStorage *storage,
+                  GError **error)
 {
   if (!pool_mount_if_needed (pool->path, error))
     return false;
@@ -260,11 +238,7 @@ pool_open_inside (Pool *pool, const char *plugin_dir, const char *catalog_path, 
     files_set_error (error, errno, AT_FDCWD, pool->path, "open the pool");
     return false;
   }
-  g_autofree char *storage = pool_read_identity (pool, error);
-  if (storage == NULL || !pool_lock (pool, error))
-    return false;
-  pool->storage = storage_open (plugin_dir, storage, pool->path, NULL, 0, error);
-  if (pool->storage == NULL)
+  if (!pool_open_storage (pool, plugin_dir, storage, error))
     return false;
   pool_check_mode (pool);
   pool->reflinks = pool_probe_reflinks (pool);
@@ -281,7 +255,7 @@ pool_open_inside (Pool *pool, const char *plugin_dir, const char *catalog_path, 
 
 Pool *
 pool_open (const char *name, const char *path, const char *plugin_dir, const char *catalog_path,
-           GError **error)
+           const PoolStorage *storage, GError **error)
 {
   GError *cause = NULL;
   Pool *pool = g_new0 (Pool, 1);
@@ -293,7 +267,7 @@ pool_open (const char *name, const char *path, const char *plugin_dir, const cha
   g_mutex_init (&pool->lock);
   pool->problems = g_ptr_array_new_with_free_func (g_free);
   pool->domains = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_domain_free);
-  if (pool_open_inside (pool, plugin_dir, catalog_path, &cause))
+  if (pool_open_inside (pool, plugin_dir, catalog_path, storage, &cause))
     return pool;
   pool_fail (pool, error, cause, "cannot open pool %s", name);
   pool_close (pool);

@@ -38,16 +38,25 @@ void snapshot_free (Snapshot *snapshot);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Snapshot, snapshot_free)
 
 /* --- making and opening --- */
+/* Of a pool's storage, as guardd.conf or pool-create say it. */
+typedef struct {
+  const char *name; /* of the plugin; NULL: whatever the pool was made with */
+  const struct guardd_param *params;
+  size_t n_params;
+  const char *libexec_dir; /* NULL: as built */
+} PoolStorage;
+
 /* Makes an empty pool in a new or empty directory (0700).  size > 0: inside a filesystem image
- * `path`.img of that many bytes (XFS with reflinks), mounted at path.  [slow] */
-bool pool_create (const char *path, guint64 size, GError **error);
+ * `path`.img of that many bytes (XFS with reflinks), mounted at path.  storage: NULL: qcow2.  [slow] */
+bool pool_create (const char *path, guint64 size, const PoolStorage *storage, GError **error);
 
 /* Opens a pool: locks it against a second daemon (POOL_ERROR_BUSY), finishes or undoes what a crash left,
  * loads the list through the catalog (`catalog_path`; rebuilt from the manifests where it differs).
  * A snapshot that cannot be loaded is left out of the list, never removed, and reported by pool_problems().
+ * storage: goes over what the pool says of itself (pool.json); NULL: nothing does.
  * If `path` is not mounted although `path`.img exists, it is mounted first.  [slow] */
 Pool *pool_open (const char *name, const char *path, const char *plugin_dir, const char *catalog_path,
-                 GError **error);
+                 const PoolStorage *storage, GError **error);
 void pool_close (Pool *pool);
 const char *pool_name (const Pool *pool);
 const char *pool_path (const Pool *pool);

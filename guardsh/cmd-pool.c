@@ -87,7 +87,27 @@ run_scan (Shell *shell, const Words *words)
 static const Option create_options[]
     = { { "path", OPTION_STRING, true, true, "a new or empty directory" },
         { "size", OPTION_STRING, false, false, "in a filesystem image of its own, e.g. 100G" },
+        { "storage", OPTION_STRING, false, false, "the storage plugin: qcow2 (default), lvmthin" },
+        { "volume-group", OPTION_STRING, false, false, "lvmthin: the volume group" },
+        { "thin-pool", OPTION_STRING, false, false, "lvmthin: the thin pool in it" },
         { NULL, OPTION_FLAG, false, false, NULL } };
+
+/* params: two. */
+static bool
+create_storage (const Words *words, PoolStorage *storage, struct guardd_param *params)
+{
+  const char *group = words_string (words, "volume-group"), *pool = words_string (words, "thin-pool");
+  storage->name = words_string (words, "storage");
+  if ((g_strcmp0 (storage->name, "lvmthin") == 0) != (group && pool) || !group != !pool) {
+    shell_error ("pool-create: --storage lvmthin, --volume-group and --thin-pool go together");
+    return false;
+  }
+  if (group)
+    params[storage->n_params++] = (struct guardd_param){ "volume_group", group };
+  if (pool)
+    params[storage->n_params++] = (struct guardd_param){ "thin_pool", pool };
+  return true;
+}
 
 /* Here and not in the daemon: guardd does not start without its pools. */
 static int
@@ -104,7 +124,11 @@ run_create (Shell *shell, const Words *words)
     shell_error ("pool-create: %s", error->message);
     return EXIT_USAGE;
   }
-  if (!pool_create (path, size, &error)) {
+  struct guardd_param params[2];
+  PoolStorage storage = { .params = params };
+  if (!create_storage (words, &storage, params))
+    return EXIT_USAGE;
+  if (!pool_create (path, size, storage.name ? &storage : NULL, &error)) {
     shell_error ("%s%s", error->message, geteuid () == 0 ? "" : " (only root can make a pool)");
     return EXIT_FAILED;
   }

@@ -11,13 +11,13 @@ from lvm import BUILD, Group, run
 from suite import equal, main, timeout
 
 
-@timeout(400)
+@timeout(600)
 def test_it_keeps_the_promises_of_its_kind(_):
     group = Group()
     begin = time.monotonic()
     check = subprocess.Popen(
         [BUILD / "guardd-plugin-check", BUILD / "plugins/storage-lvmthin.so", f"volume_group={group.name}",
-         f"thin_pool={group.pool}", "pool_id=1a2b3c4d", f"helper={BUILD}/guardd-lvm", "idle_seconds=90"],
+         f"thin_pool={group.pool}", "pool_id=1a2b3c4d", f"libexec_dir={BUILD}", "idle_seconds=90"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )
     said = []

@@ -25,8 +25,8 @@ fixture_open (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
   const char *plugins = g_getenv ("GUARDD_PLUGIN_DIR");
-  fixture->pool
-      = pool_open ("main", fixture->path, plugins ? plugins : "build/plugins", fixture->catalog, &error);
+  fixture->pool = pool_open ("main", fixture->path, plugins ? plugins : "build/plugins", fixture->catalog,
+                             NULL, &error);
   g_assert_no_error (error);
   g_assert_nonnull (fixture->pool);
 }
@@ -52,7 +52,7 @@ fixture_set_up (Fixture *fixture, const void *data)
   g_assert_no_error (error);
   fixture->path = g_build_filename (fixture->directory, "pool", NULL);
   fixture->catalog = g_build_filename (fixture->directory, "catalog.sqlite", NULL);
-  pool_create (fixture->path, 0, &error);
+  pool_create (fixture->path, 0, NULL, &error);
   g_assert_no_error (error);
   fixture_open (fixture);
 }

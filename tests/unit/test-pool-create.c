@@ -29,7 +29,7 @@ static void
 create (Fixture *fixture)
 {
   g_autoptr (GError) error = NULL;
-  pool_create (fixture->path, SIZE, &error);
+  pool_create (fixture->path, SIZE, NULL, &error);
   g_assert_no_error (error);
 }
 
@@ -98,7 +98,7 @@ test_too_small_is_refused_and_leaves_nothing (Fixture *fixture, const void *data
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *image = g_strconcat (fixture->path, ".img", NULL);
-  g_assert_false (pool_create (fixture->path, 1 << 20, &error));
+  g_assert_false (pool_create (fixture->path, 1 << 20, NULL, &error));
   g_assert_error (error, POOL_ERROR, POOL_ERROR_FAILED);
   g_assert_cmpint (access (fixture->path, F_OK), ==, -1);
   g_assert_cmpint (access (image, F_OK), ==, -1);
@@ -109,7 +109,7 @@ test_too_large_is_refused_and_leaves_nothing (Fixture *fixture, const void *data
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *image = g_strconcat (fixture->path, ".img", NULL);
-  g_assert_false (pool_create (fixture->path, (guint64)1 << 50, &error));
+  g_assert_false (pool_create (fixture->path, (guint64)1 << 50, NULL, &error));
   g_assert_error (error, POOL_ERROR, POOL_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, "free"));
   g_assert_cmpint (access (fixture->path, F_OK), ==, -1);

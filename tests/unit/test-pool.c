@@ -10,7 +10,7 @@ static void
 test_create_refuses_a_directory_with_something_in_it (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
-  g_assert_false (pool_create (fixture->path, 0, &error));
+  g_assert_false (pool_create (fixture->path, 0, NULL, &error));
   g_assert_error (error, POOL_ERROR, POOL_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, fixture->path));
 }
@@ -31,7 +31,7 @@ static void
 test_open_twice_is_busy (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
-  g_assert_null (pool_open ("again", fixture->path, "build/plugins", NULL, &error));
+  g_assert_null (pool_open ("again", fixture->path, "build/plugins", NULL, NULL, &error));
   g_assert_error (error, POOL_ERROR, POOL_ERROR_BUSY);
 }
 
@@ -42,7 +42,7 @@ test_open_names_a_damaged_identity (Fixture *fixture, const void *data)
   g_autofree char *identity = g_build_filename (fixture->path, "pool.json", NULL);
   fixture_close (fixture);
   g_assert_true (g_file_set_contents (identity, "{\"format\": 1, \"id\":", -1, NULL));
-  g_assert_null (pool_open ("main", fixture->path, "build/plugins", NULL, &error));
+  g_assert_null (pool_open ("main", fixture->path, "build/plugins", NULL, NULL, &error));
   g_assert_nonnull (strstr (error->message, "pool.json"));
 }
 
@@ -50,7 +50,7 @@ static void
 test_open_says_how_to_make_a_pool (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
-  g_assert_null (pool_open ("main", fixture->directory, "build/plugins", NULL, &error));
+  g_assert_null (pool_open ("main", fixture->directory, "build/plugins", NULL, NULL, &error));
   g_assert_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND);
   g_assert_nonnull (strstr (error->message, "guardsh pool-create"));
 }

@@ -12,7 +12,7 @@
 /* --- parameters --- */
 
 typedef struct {
-  const char *vg, *lv, *id, *helper;
+  const char *vg, *lv, *id, *libexec;
   guint prune_at, refuse_at, idle_seconds;
 } Parameters;
 
@@ -36,8 +36,8 @@ read_one (const struct guardd_call *call, const struct guardd_param *param, Para
     out->lv = param->value;
   else if (strcmp (param->key, "pool_id") == 0)
     out->id = param->value;
-  else if (strcmp (param->key, "helper") == 0)
-    out->helper = param->value;
+  else if (strcmp (param->key, "libexec_dir") == 0)
+    out->libexec = param->value;
   else if (strcmp (param->key, "prune_at") == 0)
     return read_number (call, param, &out->prune_at);
   else if (strcmp (param->key, "refuse_at") == 0)
@@ -52,10 +52,9 @@ read_one (const struct guardd_call *call, const struct guardd_param *param, Para
 static int
 parameters_read (const struct guardd_call *call, const struct guardd_param *params, size_t n, Parameters *out)
 {
-  *out = (Parameters){ .helper = GUARDD_LIBEXEC_DIR "/guardd-lvm",
-                       .prune_at = PRUNE_AT,
-                       .refuse_at = REFUSE_AT,
-                       .idle_seconds = IDLE_SECONDS };
+  *out = (Parameters){
+    .libexec = GUARDD_LIBEXEC_DIR, .prune_at = PRUNE_AT, .refuse_at = REFUSE_AT, .idle_seconds = IDLE_SECONDS
+  };
   for (size_t i = 0; i < n; i++)
     if (read_one (call, &params[i], out) < 0)
       return -1;
@@ -101,7 +100,8 @@ thin_pool_open (const struct guardd_call *call, const char *path, const struct g
   if (parameters_read (call, params, n_params, &read) < 0)
     return NULL;
   ThinPool *pool = g_new0 (ThinPool, 1);
-  pool->client = lvm_client_new (read.helper, read.vg, path);
+  g_autofree char *helper = g_build_filename (read.libexec, "guardd-lvm", NULL);
+  pool->client = lvm_client_new (helper, read.vg, path);
   pool->vg = g_strdup (read.vg);
   pool->lv = g_strdup (read.lv);
   pool->id = g_strndup (read.id, 8);
