@@ -213,6 +213,12 @@ prune_one (Prune *prune, GCancellable *cancellable, GError **error)
   g_autoptr (GHashTable) before = prune_numbers (prune);
   if (!pool_prune (prune->pool, prune->uuid, prune->keep, g_get_real_time (), &removed, cancellable, error))
     return false;
+  if (!pool_make_room (prune->pool, prune->uuid, &removed, cancellable, error))
+    return false;
+  if (removed > 0)
+    g_warning ("%s: the storage of pool %s is filling: %" G_GUINT64_FORMAT
+               " of its oldest snapshots were removed before their time",
+               prune->name, pool_name (prune->pool), removed);
   g_autoptr (GHashTable) after = prune_numbers (prune);
   GHashTableIter iter;
   const guint64 *number;

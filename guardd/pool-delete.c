@@ -75,3 +75,49 @@ pool_prune (Pool *pool, const char *domain_uuid, const Retention *retention, gin
   *removed = sum;
   return true;
 }
+
+/* The oldest that may go; 0: none. */
+static guint64
+domain_oldest (Pool *pool, PoolDomain *domain)
+{
+  guint64 number = 0;
+  g_mutex_lock (&pool->lock);
+  for (guint i = 0; number == 0 && i + 1 < domain->entries->len; i++) {
+    const Snapshot *snapshot = ((PoolEntry *)domain->entries->pdata[i])->snapshot;
+    if (snapshot->state->hold == NULL && !snapshot->state->evidence
+        && !pool_domain_is_pinned (domain, snapshot->manifest->number))
+      number = snapshot->manifest->number;
+  }
+  g_mutex_unlock (&pool->lock);
+  return number;
+}
+
+static bool
+pool_is_short (Pool *pool, bool *is_short, GError **error)
+{
+  if (!pool_refresh_space (pool, error))
+    return false;
+  g_mutex_lock (&pool->lock);
+  *is_short = pool->space.size_of > 0 && pool->space.prune;
+  g_mutex_unlock (&pool->lock);
+  return true;
+}
+
+bool
+pool_make_room (Pool *pool, const char *domain_uuid, guint64 *removed, GCancellable *cancellable,
+                GError **error)
+{
+  PoolDomain *domain = pool_domain_find (pool, domain_uuid, error);
+  *removed = 0;
+  for (;;) {
+    bool is_short = false;
+    if (domain == NULL || !pool_is_short (pool, &is_short, error))
+      return false;
+    guint64 number = is_short ? domain_oldest (pool, domain) : 0;
+    if (number == 0)
+      return true;
+    if (!pool_delete (pool, domain_uuid, &number, 1, false, cancellable, error))
+      return false;
+    ++*removed;
+  }
+}

@@ -72,9 +72,10 @@ struct Pool {
   Catalog *catalog; /* NULL: none */
   GMutex maintenance, loading;
   GMutex lock;
-  GHashTable *domains;    /* lock: uuid -> PoolDomain; one is never freed before the pool is */
-  GPtrArray *problems;    /* lock */
-  guint64 reserved_bytes; /* lock: what open drafts expect to store */
+  GHashTable *domains;       /* lock: uuid -> PoolDomain; one is never freed before the pool is */
+  GPtrArray *problems;       /* lock */
+  guint64 reserved_bytes;    /* lock: what open drafts expect to store */
+  struct guardd_space space; /* lock: when it was last asked; size_of 0: the filesystem's */
 };
 
 typedef struct {
@@ -107,8 +108,10 @@ void pool_catalog_failed (Pool *pool, GError *failure);
 char **pool_list_directories (Pool *pool, GError **error);
 
 /* --- pool-space.c --- */
-/* What may still be written; size (may be NULL): of the filesystem. */
-guint64 pool_free_bytes (const Pool *pool, guint64 *size);
+/* Asks the storage what room it has, which may take a while. */
+bool pool_refresh_space (Pool *pool, GError **error);
+/* What may still be written, as last asked; size (may be NULL): of where it is written. */
+guint64 pool_free_bytes (Pool *pool, guint64 *size);
 /* Refuses what would leave less than the reserve; else adds it to reserved_bytes. */
 bool pool_reserve (Pool *pool, guint64 bytes, GError **error);
 void pool_unreserve (Pool *pool, guint64 bytes);

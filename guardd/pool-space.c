@@ -10,15 +10,37 @@
 #define RESERVE_MIN ((guint64)64 * 1024 * 1024)
 #define RESERVE_PART 64
 
+bool
+pool_refresh_space (Pool *pool, GError **error)
+{
+  struct guardd_space space;
+  bool elsewhere = false;
+  GError *cause = NULL;
+  if (!storage_space (pool->storage, &space, &elsewhere, &cause))
+    return pool_fail (pool, error, cause, "pool %s: cannot ask how full it is", pool->name);
+  if (!elsewhere)
+    space.size_of = 0;
+  g_mutex_lock (&pool->lock);
+  pool->space = space;
+  g_mutex_unlock (&pool->lock);
+  return true;
+}
+
 guint64
-pool_free_bytes (const Pool *pool, guint64 *size)
+pool_free_bytes (Pool *pool, guint64 *size)
 {
   struct statvfs vfs;
   if (fstatvfs (pool->fd, &vfs) < 0)
     return 0;
+  g_mutex_lock (&pool->lock);
+  struct guardd_space space = pool->space;
+  g_mutex_unlock (&pool->lock);
+  guint64 left = (guint64)vfs.f_bavail * vfs.f_frsize;
+  /* Indexes and manifests want room too, but little. */
+  bool elsewhere = space.size_of > 0 && left >= RESERVE_MIN;
   if (size != NULL)
-    *size = (guint64)vfs.f_blocks * vfs.f_frsize;
-  return (guint64)vfs.f_bavail * vfs.f_frsize;
+    *size = elsewhere ? space.size_bytes : (guint64)vfs.f_blocks * vfs.f_frsize;
+  return elsewhere ? space.free_bytes : left;
 }
 
 bool
@@ -39,7 +61,7 @@ pool_is_in_place (Pool *pool, GError **error)
 bool
 pool_reserve (Pool *pool, guint64 bytes, GError **error)
 {
-  if (!pool_is_in_place (pool, error))
+  if (!pool_is_in_place (pool, error) || !pool_refresh_space (pool, error))
     return false;
   guint64 size = 0, left = pool_free_bytes (pool, &size);
   guint64 reserve = MAX (size / RESERVE_PART, RESERVE_MIN);

@@ -158,6 +158,10 @@ bool pool_delete (Pool *pool, const char *domain_uuid, const guint64 *numbers, s
 /* Applies a retention to one domain; *removed set on success.  [slow] */
 bool pool_prune (Pool *pool, const char *domain_uuid, const Retention *retention, gint64 now_us,
                  guint64 *removed, GCancellable *cancellable, GError **error);
+/* Where the storage says that it is time (a thin pool that fills): removes a domain's oldest snapshots, one
+ * by one, until it does not, or only the newest, held, evidence and pinned ones are left.  [slow] */
+bool pool_make_room (Pool *pool, const char *domain_uuid, guint64 *removed, GCancellable *cancellable,
+                     GError **error);
 /* Checks one snapshot (images, manifest, its place in the history); the error names the file.  deep: its
  * parents' images too, that is all that is needed to restore it.  [slow] */
 bool pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, StorageProgress progress,

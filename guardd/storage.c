@@ -259,13 +259,27 @@ storage_image_verify (Storage *storage, const char *directory, const char *disk,
                    storage->ops->image_verify (storage->instance, &call.call, directory, disk, index_hash));
 }
 
+bool
+storage_space (Storage *storage, struct guardd_space *space, bool *elsewhere, GError **error)
+{
+  const struct guardd_storage_ops *ops = storage->ops;
+  Call call;
+  *space = (struct guardd_space){ .size_of = sizeof *space };
+  *elsewhere = ops->size >= offsetof (struct guardd_storage_ops, space) + sizeof ops->space && ops->space;
+  if (!*elsewhere)
+    return true;
+  call_begin (&call, error);
+  return call_end (&call, "space", ops->space (storage->instance, &call.call, space));
+}
+
 /* --- sources --- */
 
 bool
 storage_clones (const Storage *storage)
 {
   const struct guardd_storage_ops *ops = storage->ops;
-  return ops->size >= sizeof *ops && ops->source_probe && ops->sources_clone && ops->source_restore;
+  return ops->size >= offsetof (struct guardd_storage_ops, space) && ops->source_probe && ops->sources_clone
+         && ops->source_restore;
 }
 
 static bool

@@ -55,6 +55,9 @@ bool storage_image_verify (Storage *storage, const char *directory, const char *
                            const guint8 *index_hash, StorageProgress progress, void *opaque,
                            GCancellable *cancellable, GError **error);
 
+/* elsewhere: false where content lies in the pool's filesystem; then nothing is said of it. */
+bool storage_space (Storage *storage, struct guardd_space *space, bool *elsewhere, GError **error);
+
 /* --- sources: disks of guests that are cloned as they are --- */
 /* False: this storage copies only. */
 bool storage_clones (const Storage *storage);

@@ -80,6 +80,14 @@ struct guardd_source_info {
   int consistent_alone;
 };
 
+/* Where the images' content lies, if that is not the filesystem of the pool's directory. */
+struct guardd_space {
+  uint32_t size_of;
+  uint64_t size_bytes; /* what guardd may fill of it */
+  uint64_t free_bytes; /* of that; 0: nothing may be stored */
+  int prune;           /* nonzero: it is time to remove more than the retention says */
+};
+
 /* One snapshot directory of a domain, for maintenance; oldest first. */
 struct guardd_member {
   const char *directory;    /* relative to the pool */
@@ -187,6 +195,10 @@ struct guardd_storage_ops {
    * with the same words, and does what is left to do. */
   int (*source_restore) (void *instance, const struct guardd_call *call, const char *path,
                          const char *directory, const char *disk, const char *evidence);
+
+  /* --- optional: for a storage that keeps content elsewhere --- */
+  /* Asked before each snapshot and after.  space is set on success. */
+  int (*space) (void *instance, const struct guardd_call *call, struct guardd_space *space);
 };
 
 /* What a plugin has at least: everything before the optional part. */

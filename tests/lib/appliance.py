@@ -172,7 +172,7 @@ class Appliance:
         self.process = subprocess.Popen(
             [str(word) for word in argv], stdin=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(self.folder)},
         )
-        until(self.answers, 120, "the appliance to boot")
+        until(self.answers, 300, "the appliance to boot")
 
     def answers(self):
         if self.process.poll() is not None:

@@ -22,12 +22,12 @@ def run(*argv, check=True, timeout=100):
 class Group:
     """A volume group on /dev/vdc with a thin pool.  Its name and the pool's have what LVM allows and few expect."""
 
-    def __init__(self, name="v-g.0+x", pool="thin-p.1", size="2G", metadata="16M", chunk="64k"):
+    def __init__(self, name="v-g.0+x", pool="thin-p.1", size="2G", metadata="16M", chunk="64k", zero="y"):
         self.name, self.pool = name, pool
         self.clear()
         run("vgcreate", "-q", "-A", "n", name, DISK)
         run("lvcreate", "-q", "-A", "n", "-y", "-L", size, "--poolmetadatasize", metadata, "--poolmetadataspare", "n",
-            "--chunksize", chunk, "-T", f"{name}/{pool}")
+            "--chunksize", chunk, "-Z", zero, "-T", f"{name}/{pool}")
 
     @staticmethod
     def clear():

@@ -41,6 +41,12 @@ instance_open (const struct guardd_call *call, const char *path, const struct gu
   return -1;
 }
 
+static int
+instance_space (void *opaque, const struct guardd_call *call, struct guardd_space *space)
+{
+  return thin_pool_space (((ThinInstance *)opaque)->pool, call, space);
+}
+
 static const struct guardd_storage_ops ops = {
   .size = sizeof ops,
   .open = instance_open,
@@ -63,6 +69,7 @@ static const struct guardd_storage_ops ops = {
   .maintain_abort = maintain_abort,
   .image_remove = thin_remove,
   .recover = thin_recover,
+  .space = instance_space,
 };
 
 static const struct guardd_plugin plugin = {

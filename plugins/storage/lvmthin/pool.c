@@ -45,7 +45,11 @@ read_one (const struct guardd_call *call, const struct guardd_param *param, Para
   else if (strcmp (param->key, "idle_seconds") == 0)
     return read_number (call, param, &out->idle_seconds);
   else
-    return fail (call, EINVAL, "storage plugin lvmthin: it has no parameter \"%s\"", param->key);
+    return fail (
+        call, EINVAL,
+        "storage lvmthin has no parameter \"%s\"; accepted: volume_group, thin_pool, prune_at, refuse_at, "
+        "idle_seconds, pool_id, libexec_dir",
+        param->key);
   return 0;
 }
 
@@ -193,6 +197,22 @@ thin_pool_check_room (ThinPool *pool, const struct guardd_call *call)
   if (!json_object_get_boolean (writable))
     return fail (call, ENOSPC, "thin pool %s/%s: the kernel has stopped it (`lvs -o+lv_health_status`)",
                  pool->vg, pool->lv);
+  return 0;
+}
+
+/* What lies below refuse_at, in data or, if less is left of that, metadata. */
+int
+thin_pool_space (ThinPool *pool, const struct guardd_call *call, struct guardd_space *space)
+{
+  g_autoptr (json_object) usage = NULL;
+  if (usage_ask (pool, call, &usage) < 0)
+    return -1;
+  guint64 data = answer_number (usage, "data_bytes"), used = answer_number (usage, "data_used_bytes");
+  guint metadata
+      = percent (answer_number (usage, "metadata_used_bytes"), answer_number (usage, "metadata_bytes"));
+  space->size_bytes = data / 100 * pool->refuse_at;
+  space->free_bytes = metadata < pool->refuse_at && used < space->size_bytes ? space->size_bytes - used : 0;
+  space->prune = percent (used, data) >= pool->prune_at || metadata >= pool->prune_at;
   return 0;
 }
 

@@ -29,6 +29,7 @@ char *thin_pool_full_name (const ThinPool *pool, const char *lv);
 /* --- room --- */
 /* ENOSPC when data or metadata are filled beyond refuse_at, or the kernel has stopped the pool. */
 int thin_pool_check_room (ThinPool *pool, const struct guardd_call *call);
+int thin_pool_space (ThinPool *pool, const struct guardd_call *call, struct guardd_space *space);
 /* Discarding whole chunks of this many bytes makes them zero; 0: it does not. */
 guint64 thin_pool_discard_bytes (ThinPool *pool);
 
