@@ -105,7 +105,11 @@ def build(folder):
         )
         shutil.copy(os.path.realpath(made / "kernel"), made / "kernel.copy")
         os.replace(made / "kernel.copy", made / "kernel")
-        os.rename(made, target)
+        try:
+            os.rename(made, target)
+        except OSError:
+            if not target.exists():  # else another program was quicker
+                raise
     return target
 
 
