@@ -29,12 +29,12 @@ typedef struct {
 /* --- can it? --- */
 
 static char *
-disk_refusal (Pool *pool, const DomainDisk *disk, struct guardd_source_info *info)
+disk_refusal (Pool *pool, const Domain *domain, const DomainDisk *disk, struct guardd_source_info *info)
 {
   g_autoptr (GError) error = NULL;
   if (disk->source == NULL)
     return g_strdup_printf ("disk %s has no path", disk->target);
-  if (pool_source_probe (pool, disk->source, disk->format, info, &error))
+  if (pool_source_probe (pool, domain->uuid, disk->source, disk->format, info, &error))
     return NULL;
   return g_strdup_printf ("disk %s: %s", disk->target, error->message);
 }
@@ -48,7 +48,7 @@ capture_native_refusal (Pool *pool, const Domain *domain)
   for (guint i = 0; i < domain->disks->len; i++) {
     struct guardd_source_info info;
     const DomainDisk *disk = domain->disks->pdata[i];
-    char *why = disk->skip_reason ? NULL : disk_refusal (pool, disk, &info);
+    char *why = disk->skip_reason ? NULL : disk_refusal (pool, domain, disk, &info);
     if (why)
       return why;
     n += disk->skip_reason == NULL;
@@ -69,7 +69,7 @@ plan_sources (Native *native, GError **error)
     PlanDisk *disk = plan->disks->pdata[i];
     struct guardd_source_info info;
     guint64 parent_size = 0;
-    g_autofree char *why = disk_refusal (request->pool, disk->disk, &info);
+    g_autofree char *why = disk_refusal (request->pool, request->domain, disk->disk, &info);
     if (why) {
       g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_CHANGED, "%s cannot be cloned any more: %s",
                    request->domain->name, why);
@@ -100,14 +100,29 @@ clone_thread (gpointer data)
   return GINT_TO_POINTER (ok);
 }
 
-static bool
-clone_in_time (Native *native, gint64 deadline)
+static void
+wake (GCancellable *cancellable, gpointer data)
 {
+  Native *native = data;
   g_mutex_lock (&native->lock);
-  while (!native->has_ended && g_cond_wait_until (&native->ended, &native->lock, deadline)) {
-  }
+  g_cond_signal (&native->ended);
+  g_mutex_unlock (&native->lock);
+}
+
+/* A guardd that is told to end does not hold its guest any longer either. */
+static bool
+clone_in_time (Native *native, GCancellable *cancellable)
+{
+  gint64 deadline = g_get_monotonic_time () + HOLD_MAX_US;
+  gulong handler = cancellable ? g_cancellable_connect (cancellable, G_CALLBACK (wake), native, NULL) : 0;
+  bool waits = true;
+  g_mutex_lock (&native->lock);
+  while (waits && !native->has_ended && !g_cancellable_is_cancelled (cancellable))
+    waits = g_cond_wait_until (&native->ended, &native->lock, deadline);
   bool in_time = native->has_ended;
   g_mutex_unlock (&native->lock);
+  if (handler)
+    g_cancellable_disconnect (cancellable, handler);
   return in_time;
 }
 
@@ -122,7 +137,7 @@ clone_held (Native *native, Roster *roster, GError **error)
     return false;
   manifest->time_us = g_get_real_time ();
   GThread *thread = g_thread_new ("clone", clone_thread, native);
-  bool in_time = clone_in_time (native, g_get_monotonic_time () + HOLD_MAX_US);
+  bool in_time = clone_in_time (native, request->cancellable);
   bool held = guest_hold_end (hold, &manifest->stall_us, &resume);
   bool cloned = GPOINTER_TO_INT (g_thread_join (thread));
   if (cloned && in_time && held)

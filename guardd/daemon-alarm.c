@@ -132,6 +132,12 @@ daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why)
 }
 
 void
+daemon_alarm_silent (Daemon *daemon, Guest *guest, const char *why)
+{
+  tell (daemon, guest, level_name (LEVEL_BLIND), g_strdup (why), NULL, NULL);
+}
+
+void
 daemon_alarm_stale (Daemon *daemon, Guest *guest)
 {
   tell (daemon, guest, level_name (LEVEL_BLIND),

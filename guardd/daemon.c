@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define MEET_SECONDS 10
+#define WATCHDOG_SECONDS 1
 
 static bool
 make_directory (const char *path, int mode, GError **error)
@@ -104,6 +105,7 @@ daemon_start (Daemon *daemon, GError **error)
   guint64 every = config->sample_every_us;
   if (every > 0)
     daemon->sample_timer = g_timeout_add ((guint)MAX (every / 1000, 1), daemon_sample, daemon);
+  daemon->watchdog_timer = g_timeout_add_seconds (WATCHDOG_SECONDS, daemon_watchdog, daemon);
   return daemon->control != NULL;
 }
 
@@ -115,6 +117,7 @@ daemon_stop (gpointer data)
     return G_SOURCE_CONTINUE;
   g_message ("ending: %u captures and other works are given up", daemon->running->len);
   daemon->stopping = true;
+  daemon->stopping_since = g_get_monotonic_time ();
   for (guint i = 0; i < daemon->running->len; i++)
     g_cancellable_cancel (((Job *)daemon->running->pdata[i])->cancellable);
   if (daemon->running->len == 0)
@@ -146,12 +149,13 @@ daemon_new (const char *config_path, GError **error)
   return NULL;
 }
 
-void
+bool
 daemon_run (Daemon *daemon)
 {
   g_message ("guardd " GUARDD_VERSION " is up, listening in %s", daemon->config->run_dir);
   if (!daemon->stopping || daemon->running->len > 0)
     g_main_loop_run (daemon->loop);
+  return !daemon->abandoned;
 }
 
 void
@@ -167,6 +171,8 @@ daemon_free (Daemon *daemon)
   g_clear_pointer (&daemon->control, control_free);
   if (daemon->sample_timer)
     g_source_remove (daemon->sample_timer);
+  if (daemon->watchdog_timer)
+    g_source_remove (daemon->watchdog_timer);
   g_hash_table_unref (daemon->guests);
   g_clear_pointer (&daemon->roster, roster_free);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);

@@ -58,6 +58,7 @@ typedef struct {
   json_object *inspection; /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
   gint64 system_known;     /* theirs: when its operating system was found out, monotonic */
   bool unfinished;         /* a rollback of an earlier guardd waits for libvirt */
+  bool silent;             /* the storage does not come back from what it is busy with, and that was told */
 } Guest;
 
 typedef struct {
@@ -84,15 +85,23 @@ typedef struct {
   GArray *alarms;      /* of the last hour, for what happens to several guests at once */
   GHashTable *prunes;  /* UUID: snapshots were added since the last pruning */
   bool pruning, sampling, stopping;
+  gint64 stopping_since;     /* monotonic */
+  bool abandoned;            /* ends although a storage plugin has not come back */
   guint sample_timer;        /* 0: none */
+  guint watchdog_timer;      /* 0: none */
   GCancellable *cancellable; /* of everything, at the end */
 } Daemon;
 
 /* --- daemon.c --- */
 Daemon *daemon_new (const char *config_path, GError **error);
-/* Runs until SIGTERM or SIGINT; ends what is under way. */
-void daemon_run (Daemon *daemon);
+/* Runs until SIGTERM or SIGINT; ends what is under way.  False: a storage plugin hangs in a thread, so
+ * nothing can be freed: the process must end. */
+bool daemon_run (Daemon *daemon);
 void daemon_free (Daemon *daemon);
+
+/* --- daemon-watchdog.c --- */
+/* Looks whether storage plugins come back: g_timeout_add() callback. */
+gboolean daemon_watchdog (gpointer daemon);
 
 /* --- daemon-guests.c --- */
 Guest *daemon_find_guest (Daemon *daemon, const char *name_or_uuid, GError **error);
@@ -143,6 +152,8 @@ guint64 daemon_guest_interval (const Guest *guest);
 #define DAEMON_STALE_ALARM 5u
 /* No snapshot for long: a dead man's switch. */
 void daemon_alarm_stale (Daemon *daemon, Guest *guest);
+/* Its storage does not come back. */
+void daemon_alarm_silent (Daemon *daemon, Guest *guest, const char *why);
 
 /* --- commands --- */
 extern const ControlCommand daemon_commands[];

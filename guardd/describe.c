@@ -180,7 +180,7 @@ describe_pool (Pool *pool, GError **error)
   json_add_string (object, "name", pool_name (pool));
   json_add_string (object, "path", pool_path (pool));
   json_add_string (object, "id", pool_id (pool));
-  json_add_string (object, "storage", "qcow2");
+  json_add_string (object, "storage", pool_plugin (pool)->name);
   json_add_u64 (object, "size_bytes", info.size_bytes);
   json_add_u64 (object, "free_bytes", info.free_bytes);
   json_add_u64 (object, "stored_bytes", info.stored_bytes);

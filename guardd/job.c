@@ -104,8 +104,10 @@ job_finish (gpointer data)
   bool slow = daemon->slow == job;
   g_ptr_array_remove_fast (daemon->running, job);
   daemon->captures -= job->capture;
-  if (owner)
+  if (owner) {
     guest->busy = NULL;
+    guest->silent = false;
+  }
   if (guest && job->chosen.reason) {
     engine_verdict_clear (&guest->engine);
     guest->engine = job->chosen;

@@ -62,11 +62,12 @@ run (const char *path)
     fprintf (stderr, "guardd: %s\n", error->message);
     return 1;
   }
-  daemon_run (daemon);
-  daemon_free (daemon);
+  bool whole = daemon_run (daemon);
+  if (whole)
+    daemon_free (daemon);
   /* libvirt's event loop cannot be stopped: exit() would run the libraries' destructors under its thread. */
   fflush (NULL);
-  _exit (0);
+  _exit (whole ? 0 : 1);
 }
 
 /* Captures run in ever other threads.  With glibc's default of eight arenas a processor, each of which keeps

@@ -9,10 +9,10 @@ pool_clones (const Pool *pool)
 }
 
 bool
-pool_source_probe (Pool *pool, const char *path, const char *format, struct guardd_source_info *info,
-                   GError **error)
+pool_source_probe (Pool *pool, const char *domain_uuid, const char *path, const char *format,
+                   struct guardd_source_info *info, GError **error)
 {
-  return storage_source_probe (pool->storage, path, format, info, error);
+  return storage_source_probe (pool->storage, domain_uuid, path, format, info, error);
 }
 
 /* The specs' strings are chunk's. */

@@ -314,3 +314,15 @@ pool_id (const Pool *pool)
 {
   return pool->id;
 }
+
+guint64
+pool_silence_us (Pool *pool, const char *domain_uuid, const char **operation)
+{
+  return storage_silence_us (pool->storage, domain_uuid, operation);
+}
+
+const struct guardd_plugin *
+pool_plugin (const Pool *pool)
+{
+  return storage_plugin (pool->storage);
+}

@@ -60,8 +60,9 @@ Pool *pool_open (const char *name, const char *path, const char *plugin_dir, con
 void pool_close (Pool *pool);
 const char *pool_name (const Pool *pool);
 const char *pool_path (const Pool *pool);
-const char *pool_id (const Pool *pool); /* UUID, from pool.json */
-char **pool_problems (Pool *pool);      /* sentences; NULL-terminated */
+const char *pool_id (const Pool *pool);                     /* UUID, from pool.json */
+const struct guardd_plugin *pool_plugin (const Pool *pool); /* its storage */
+char **pool_problems (Pool *pool);                          /* sentences; NULL-terminated */
 
 typedef struct {
   guint64 size_bytes, free_bytes; /* of the filesystem */
@@ -73,6 +74,10 @@ bool pool_info (Pool *pool, PoolInfo *info, GError **error);
 
 /* Throws the catalog away and rebuilds it from the manifests. *found: snapshots listed now.  [slow] */
 bool pool_scan (Pool *pool, guint64 *found, GError **error);
+
+/* For how long its storage plugin has been silent in a call about a domain (NULL: any): storage_silence_us().
+ * Never waits. */
+guint64 pool_silence_us (Pool *pool, const char *domain_uuid, const char **operation);
 
 /* --- looking --- */
 /* UUIDs of all domains with a snapshot; NULL-terminated, g_strfreev(). */
@@ -125,8 +130,8 @@ typedef struct {
 } PoolSource;
 bool pool_clones (const Pool *pool);
 /* What a disk is for this pool; the error says why it cannot be cloned into it.  [slow] */
-bool pool_source_probe (Pool *pool, const char *path, const char *format, struct guardd_source_info *info,
-                        GError **error);
+bool pool_source_probe (Pool *pool, const char *domain_uuid, const char *path, const char *format,
+                        struct guardd_source_info *info, GError **error);
 /* The images of all disks, of one instant: as fast as the storage can. */
 bool pool_draft_clone (PoolDraft *draft, PoolSource *sources, size_t n, GError **error);
 /* Puts a clone of a snapshot's image in the place of the disk at `path`, which nobody uses; what was there is

@@ -29,6 +29,10 @@ Storage *storage_open (const char *plugin_dir, const char *name, const char *pat
                        const struct guardd_param *params, size_t n_params, GError **error);
 void storage_close (Storage *storage);
 const struct guardd_plugin *storage_plugin (const Storage *storage);
+/* For how long, microseconds, the plugin has been silent: the oldest call about a domain (NULL: any) that has
+ * neither come back nor shown progress since.  *operation: which one it is.  0: none is under way.  Any
+ * thread, never waits. */
+guint64 storage_silence_us (Storage *storage, const char *domain, const char **operation);
 
 StorageWriter *storage_image_create (Storage *storage, const struct guardd_image_spec *spec, GError **error);
 bool storage_image_write (StorageWriter *writer, guint64 first, guint64 count, const void *data,
@@ -61,7 +65,8 @@ bool storage_space (Storage *storage, struct guardd_space *space, bool *elsewher
 /* --- sources: disks of guests that are cloned as they are --- */
 /* False: this storage copies only. */
 bool storage_clones (const Storage *storage);
-bool storage_source_probe (Storage *storage, const char *path, const char *format,
+/* domain: whose disk it is */
+bool storage_source_probe (Storage *storage, const char *domain, const char *path, const char *format,
                            struct guardd_source_info *info, GError **error);
 /* writers: n, set on success. */
 bool storage_sources_clone (Storage *storage, const struct guardd_image_spec *specs, const char *const *paths,

@@ -41,18 +41,18 @@ class Clones:
                        check=True)
         return folder
 
-    def guardd(self, interval="1s", plugin_edit=None, **options):
+    def guardd(self, interval="1s", plugin_edit=None, daemon=""):
         text = CONFIG.format(run_dir=Guardd.run_dir, state_dir=self.bed.state, plugin_dir=self.plugins(plugin_edit), libexec_dir=self.bed.build,
                              appliance_dir=self.bed.build / "appliance", inspect="never", alert="", pool=self.pool, interval=interval,
-                             protect="*", daemon="", policy="", **options)
-        daemon = Guardd(self.bed, text)
-        daemon.sh("pool-create", self.pool)
+                             protect="*", daemon=daemon, policy="")
+        guardd = Guardd(self.bed, text)
+        guardd.sh("pool-create", self.pool)
         identity = self.pool / "pool.json"
         identity.write_text(json.dumps({**json.loads(identity.read_text()), "storage": "plain"}))
         if plugin_edit:
             (self.pool / "hang").touch()
-        self.bed.daemon = daemon
-        return daemon.start()
+        self.bed.daemon = guardd
+        return guardd.start()
 
     def let_go(self):
         (self.pool / "hang").unlink()

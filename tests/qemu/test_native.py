@@ -68,7 +68,7 @@ def test_what_stands_still_is_not_cloned_again(bed):
 
 
 def test_a_guest_that_is_off_is_cloned(bed):
-    _, guest = prepared(bed)
+    _, guest = prepared(bed, interval="7d")
     guest.write("vda", "3M", "1M", 0x33)
     guest.destroy()
     bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"] == 2, 30, "the snapshot of the shutdown")
@@ -139,6 +139,42 @@ def test_a_storage_that_hangs_does_not_hold_the_guest(bed):
     equal([s["number"] for s in bed.sh("snapshot-list", "web01")["snapshots"]], [1])
     equal(sorted(p.name for p in clones.folder(guest).iterdir() if p.name.startswith(".new")), [])
     assert bed.sh("snapshot-create", "web01")["engine"] == "native"
+
+
+def hangs(bed, clones, waiting):
+    """guardd notices that the storage does not come back, tells it, and goes on with everything else."""
+    bed.wait(lambda: "has not come back" in (bed.sh("dominfo", "web01")["last_error"] or ""), 30, "the silence to be noticed")
+    info = bed.sh("dominfo", "web01")
+    assert "storage plugin plain of pool main has not come back from sources_clone" in info["last_error"], info["last_error"]
+    bed.wait(lambda: bed.sh("alert-list")["alerts"], 30, "an alert")
+    assert waiting.poll() is None
+
+
+def test_a_storage_that_hangs_is_told_and_everything_else_goes_on(bed):
+    clones, guest = prepared(bed, interval="7d", plugin_edit=clones_slowly(), daemon="capture_timeout = 2s")
+    elsewhere = bed.paused_guest("web02", [Disk("16M", "raw")])
+    waiting = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web01"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    hangs(bed, clones, waiting)
+    elsewhere.write("vda", 0, "1M", 1)
+    equal(bed.sh("snapshot-create", "web02")["engine"], "qmp")
+    clones.let_go()
+    waiting.wait(30)
+    assert bed.sh("snapshot-create", "web01")["number"] > 1
+    equal(bed.sh("dominfo", "web01")["last_error"], None)
+    equal(bed.daemon.stop(), 0)
+
+
+def test_guardd_ends_although_a_storage_hangs_and_the_next_one_tidies_up(bed):
+    clones, guest = prepared(bed, running=True, interval="7d", plugin_edit=clones_slowly(), daemon="capture_timeout = 2s")
+    waiting = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web01"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    hangs(bed, clones, waiting)
+    equal(bed.daemon.stop(), 1)
+    waiting.wait(30)
+    equal(guest.state(), "running")
+    clones.let_go()
+    bed.daemon.start()
+    equal(sorted(p.name for p in clones.folder(guest).iterdir() if p.name.startswith(".new")), [])
+    assert bed.sh("snapshot-create", "web01")["number"] > 1
 
 
 def clones_slowly():
