@@ -274,6 +274,7 @@ check_storage (const struct guardd_plugin *plugin, const struct guardd_param *pa
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *pool = g_dir_make_tmp ("guardd-plugin-check-XXXXXX", &error);
+  const struct guardd_param strange = { "no-plugin-has-this", "1" };
   Model model = { .ops = plugin->ops, .pool = pool, .random = g_rand_new_with_seed (1) };
   Host host;
   if (!check (has_all (model.ops), "has all operations of a storage plugin")
@@ -281,6 +282,10 @@ check_storage (const struct guardd_plugin *plugin, const struct guardd_param *pa
     return;
   model.images = g_ptr_array_new_with_free_func (image_free);
   host_begin (&host);
+  check (model.ops->open (&host.call, pool, &strange, 1, &model.instance) != 0,
+         "refuses a parameter that it does not know");
+  check_words (&host, "a parameter that it does not know");
+  host_clear (&host);
   if (check (model.ops->open (&host.call, pool, params, n_params, &model.instance) == 0,
              "opens an empty pool: %s", host.words ? host.words : "")) {
     check_chain (&model);

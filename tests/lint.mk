@@ -4,7 +4,7 @@
 C      := $(shell git ls-files '*.c' '*.h')
 SHELLS := .ci/run tests/lint-rules tests/fuzz/run packaging/deps packaging/install packaging/libvirt-hook tests/lib/enter
 PYTHON := $(shell git ls-files '*.py') tests/run tests/demo/demo
-MANS   := $(wildcard docs/man/*)
+MANS   := $(wildcard docs/man/* plugins/*/*/*.7)
 
 .PHONY: lint format shell python man spdx rules size cppcheck
 lint: format shell python man spdx rules size cppcheck

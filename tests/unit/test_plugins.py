@@ -184,6 +184,58 @@ def test_a_plugin_that_breaks_a_promise_is_found(_):
                 shutil.rmtree(folder / "elsewhere")
 
 
+def accepted(path):
+    """The parameters that a plugin says it knows, which is among the first that is asked."""
+    with (tempfile.TemporaryDirectory(prefix="guardd-accepted-") as folder,
+          subprocess.Popen([str(CHECK), str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           env={**os.environ, "TMPDIR": folder}) as check_it):
+        for line in check_it.stdout:
+            found = re.search(r'has no parameter "no-plugin-has-this"; accepted: ([a-z_, ]+|\(none\))', line)
+            if found:
+                check_it.kill()
+                return [] if found[1] == "(none)" else found[1].split(", ")
+    raise AssertionError(f"{path} does not say which parameters it has")
+
+
+def defaults(source):
+    """Of a detector's thresholds, as a page writes them: {"zeroed_bytes": "16M"}"""
+    found = {}
+    for key, text in re.findall(r"LIMIT \((\w+)\), ([^,]+),", source):
+        text = text.replace("MIB", "(1 << 20)")
+        assert re.fullmatch(r"[0-9u*<() ]+", text), text
+        value = eval(text.replace("u", ""))  # digits, *, << and parentheses
+        found[key] = f"{value >> 20}M" if key.endswith("_bytes") and value >= 1 << 20 else str(value)
+    return found
+
+
+def section(page, name):
+    """[(what a paragraph of it is about, what is in parentheses behind it)]"""
+    text = re.search(rf"^\.SH {name}\n(.*?)(?=^\.SH)", page, re.MULTILINE | re.DOTALL)[1]
+    terms = re.findall(r"^\.T[PQ]\n\.BR? (.+)$", text, re.MULTILINE)
+    return [(word, note) for term in terms for word, note in re.findall(r"([a-z][a-z_-]*)(?: \"(?: \(([^)]*)\))?)?", term.replace("\\-", "-"))
+            if word not in ("warn", "critical", "info")]
+
+
+def test_every_plugin_has_a_page_that_says_what_the_code_does(_):
+    for path in sorted((BUILD / "plugins").glob("*.so")):
+        kind, name = path.stem.split("-", 1)
+        folder = ROOT / "plugins" / kind / name
+        page = (folder / f"guardd-{path.stem}.7").read_text()
+        source = (folder / "plugin.c").read_text()
+        description = re.search(r'\.description = "(.*)"', source)[1]
+        assert f"guardd-{path.stem} - {description}\n" in page.replace("\\-", "-"), f"{path.stem}: NAME is not \"{description}\""
+        known, said = accepted(path), section(page, "PARAMETERS")
+        equal((path.stem, sorted(word for word, _ in said)), (path.stem, sorted(known)))
+        if kind != "detector":
+            continue
+        equal((path.stem, dict(said)), (path.stem, defaults(source)))
+        rules = {word for word, _ in section(page, "RULES")}
+        literals = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', source))
+        assert rules <= literals, f"{path.stem}: no rule of the code: {sorted(rules - literals)}"
+        left = {word for word in literals - rules if "-" in word}
+        assert not left, f"{path.stem}: no rule of the page: {sorted(left)}"
+
+
 def test_the_manual_names_every_operation(_):
     page = (ROOT / "docs/man/guardd-plugin.3").read_text().replace("\\-", "-")
     for header in ("storage", "detector", "alert"):

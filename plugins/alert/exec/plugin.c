@@ -30,12 +30,21 @@ fail (const struct guardd_call *call, int errno_value, const char *program, cons
 }
 
 static int
+refuse_key (const struct guardd_call *call, const char *key)
+{
+  char message[256];
+  snprintf (message, sizeof message, "alert exec has no parameter \"%.40s\"; accepted: command", key);
+  call->error (call->opaque, EINVAL, message);
+  return -1;
+}
+
+static int
 exec_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
            void **instance)
 {
   for (size_t i = 0; i < n_params; i++)
     if (strcmp (params[i].key, "command") != 0)
-      return fail (call, EINVAL, params[i].key, "exec has no such parameter; accepted: command");
+      return refuse_key (call, params[i].key);
   if (n_params == 0 || params[0].value[0] != '/' || access (params[0].value, X_OK) != 0)
     return fail (call, EINVAL, "command", "must be the absolute path of a program");
   *instance = strdup (params[0].value);

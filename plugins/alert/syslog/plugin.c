@@ -6,6 +6,7 @@
 #include <guardd/alert.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,20 @@ find_facility (const char *name)
 }
 
 static int
+refuse (const struct guardd_call *call, const struct guardd_param *param, bool known)
+{
+  char message[256];
+  if (known)
+    snprintf (message, sizeof message, "facility \"%.40s\": accepted: daemon, user, local0 to local7",
+              param->value);
+  else
+    snprintf (message, sizeof message, "alert syslog has no parameter \"%.40s\"; accepted: facility",
+              param->key);
+  call->error (call->opaque, EINVAL, message);
+  return -1;
+}
+
+static int
 syslog_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
              void **instance)
 {
@@ -37,12 +52,13 @@ syslog_open (const struct guardd_call *call, const struct guardd_param *params, 
   if (facility == NULL)
     return -1;
   *facility = LOG_DAEMON;
-  for (size_t i = 0; i < n_params; i++)
-    if (strcmp (params[i].key, "facility") != 0 || (*facility = find_facility (params[i].value)) < 0) {
-      call->error (call->opaque, EINVAL, "syslog: its parameter is facility: daemon, user, local0 to local7");
+  for (size_t i = 0; i < n_params; i++) {
+    bool known = strcmp (params[i].key, "facility") == 0;
+    if (!known || (*facility = find_facility (params[i].value)) < 0) {
       free (facility);
-      return -1;
+      return refuse (call, &params[i], known);
     }
+  }
   *instance = facility;
   return 0;
 }

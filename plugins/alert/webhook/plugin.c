@@ -70,7 +70,7 @@ set (const struct guardd_call *call, struct webhook *webhook, const struct guard
       return fail (call, EINVAL, "template \"%s\": accepted: generic, slack, alertmanager", param->value);
   } else
     return fail (call, EINVAL,
-                 "webhook has no parameter \"%s\"; accepted: url, template, secret_file, ca_file",
+                 "alert webhook has no parameter \"%s\"; accepted: url, template, secret_file, ca_file",
                  param->key);
   return 0;
 }

@@ -17,7 +17,7 @@ instance_open (const struct guardd_call *call, const char *path, const struct gu
                size_t n_params, void **instance)
 {
   if (n_params > 0)
-    return fail (call, EINVAL, "storage plugin qcow2: it has no parameter \"%s\"", params[0].key);
+    return fail (call, EINVAL, "storage qcow2 has no parameter \"%s\"; accepted: (none)", params[0].key);
   int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0)
     return fail (call, errno, "%s: cannot open", path);
