@@ -234,6 +234,20 @@ op_protect (json_object *request, json_object *answer, GError **error)
          && engine_run (NULL, error, "lvchange " QUIETLY " -p r %s/%s", vg, lv);
 }
 
+/* A clone becomes an operator's own: writable, without our tags, and active whenever its group is. */
+static bool
+op_adopt (json_object *request, json_object *answer, GError **error)
+{
+  const char *vg = NULL, *lv = NULL;
+  g_autofree char *tags = get_tags (request, error);
+  if (tags == NULL || !get_volume (request, &vg, "lv", &lv, error))
+    return false;
+  g_auto (GStrv) parts = g_strsplit (tags, "--addtag", -1);
+  g_autofree char *without = g_strjoinv ("--deltag", parts);
+  return engine_run (NULL, error, "lvchange " QUIETLY " -k n%s %s/%s", without, vg, lv)
+         && engine_run (NULL, error, "lvchange " QUIETLY " -a y %s/%s", vg, lv);
+}
+
 static bool
 op_rename (json_object *request, json_object *answer, GError **error)
 {
@@ -291,7 +305,8 @@ static const struct {
   { "report", op_report },         { "usage", op_usage },     { "create", op_create },
   { "snapshot", op_snapshot },     { "extend", op_extend },   { "activate", op_activate },
   { "deactivate", op_deactivate }, { "protect", op_protect }, { "rename", op_rename },
-  { "remove", op_remove },         { "delta", op_delta },     { "settle", op_settle },
+  { "adopt", op_adopt },           { "remove", op_remove },   { "delta", op_delta },
+  { "settle", op_settle },
 };
 
 bool

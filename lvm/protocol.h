@@ -21,11 +21,11 @@
  *   deactivate   vg, lvs: […]                                what is not active is success
  *   protect      vg, lv                                      read-only from now on
  *   rename       vg, lv, to
- *   remove       vg, lvs: […]                                what is not there is success
- *   delta        vg, pool, from, to                          extents: [[first byte, bytes], …] that may
- *                                                            differ; from, to: thin_id
- *   settle       vg                                          resumed: […]; what an LVM command that died has
- *                                                            left suspended goes on
+ *   adopt        vg, lv, tags                                without these tags, no longer passed over,
+ * active remove       vg, lvs: […]                                what is not there is success delta vg,
+ * pool, from, to                          extents: [[first byte, bytes], …] that may differ; from, to:
+ * thin_id settle       vg                                          resumed: […]; what an LVM command that
+ * died has left suspended goes on
  *
  * Descriptor 4 is held open until the process ends: a lock that comes with it says whether one is still
  * at work.  guardd-lvm ends when the socket is closed, after what it is doing.

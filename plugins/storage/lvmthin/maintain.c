@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "maintain.h"
 
+#include "clone.h"
+
 #include "../common/maintain.h"
 
 int
@@ -9,7 +11,8 @@ thin_remove (void *opaque, const struct guardd_call *call, const char *directory
   ThinInstance *instance = opaque;
   g_autoptr (ImageName) name = image_name_new (&instance->files, call, directory, disk);
   g_autofree char *lv = name ? thin_pool_volume_name (instance->pool, call, name) : NULL;
-  if (lv == NULL || thin_pool_remove (instance->pool, call, lv) < 0)
+  if (lv == NULL || thin_pool_remove (instance->pool, call, lv) < 0
+      || clone_remove_kept (instance, call, name) < 0)
     return -1;
   return maintain_remove (opaque, call, directory, disk);
 }

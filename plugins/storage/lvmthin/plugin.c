@@ -3,6 +3,7 @@
  * The lvmthin storage plugin: a snapshot of a disk is a thin volume.  README.md beside this file says how.
  */
 #include "../common/maintain.h"
+#include "clone.h"
 #include "instance.h"
 #include "maintain.h"
 #include "reader.h"
@@ -70,6 +71,9 @@ static const struct guardd_storage_ops ops = {
   .image_remove = thin_remove,
   .recover = thin_recover,
   .space = instance_space,
+  .source_probe = clone_probe,
+  .sources_clone = clone_sources,
+  .source_restore = clone_restore,
 };
 
 static const struct guardd_plugin plugin = {

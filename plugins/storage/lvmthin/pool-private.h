@@ -28,6 +28,8 @@ typedef struct {
 } ActiveVolume;
 
 /* volume.c */
+/* "/dev/mapper/…"; g_free() */
+char *volume_device_path (const ThinPool *pool, const char *lv);
 void volumes_start (ThinPool *pool);
 void volumes_stop (ThinPool *pool); /* deactivates all */
 /* With lock held: forgets one that is active and not in use; false: it is in use, and doomed now. */

@@ -120,7 +120,7 @@ record_write (Record *record, const struct guardd_call *call, const Volume *volu
 {
   g_autoptr (GArray) none = g_array_new (FALSE, FALSE, sizeof (IndexEntry));
   GArray *own = record->base ? none : entries;
-  if (volume_identity (volume, call, record->facts.identity) < 0 || write_name (record, call) < 0
+  if ((volume && volume_identity (volume, call, record->facts.identity) < 0) || write_name (record, call) < 0
       || (record->base && write_base (record, call, entries, unread) < 0)
       || file_remove (call, record->dir_fd, record->name->path, record->name->index) < 0
       || index_write (call, record->dir_fd, record->name->path, record->name->index, &record->facts, own,

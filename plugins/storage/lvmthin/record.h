@@ -22,7 +22,7 @@ int record_open (Record *record, ThinInstance *instance, const struct guardd_cal
 void record_clear (Record *record);
 
 /* Writes indexes and vda.lv.  entries: of the base where there is one, else of the overlay; unread: of a base
- * that nobody has read.  volume: for the identity. */
+ * that nobody has read.  volume: for the identity; NULL: facts has it. */
 int record_write (Record *record, const struct guardd_call *call, const Volume *volume, GArray *entries,
                   bool unread, struct guardd_image_info *info);
 /* Turns what was begun as an overlay into a baseline. */

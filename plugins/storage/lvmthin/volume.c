@@ -32,8 +32,8 @@ active_free (gpointer data)
 }
 
 /* Device-mapper's name has dashes doubled: dm_build_dm_name(). */
-static char *
-device_path (const ThinPool *pool, const char *lv)
+char *
+volume_device_path (const ThinPool *pool, const char *lv)
 {
   g_auto (GStrv) vg_parts = g_strsplit (pool->vg, "-", -1), lv_parts = g_strsplit (lv, "-", -1);
   g_autofree char *vg_name = g_strjoinv ("--", vg_parts), *lv_name = g_strjoinv ("--", lv_parts);
@@ -161,7 +161,7 @@ volume_use (ThinPool *pool, const char *lv)
   if (active == NULL) {
     active = g_new0 (ActiveVolume, 1);
     active->lv = g_strdup (lv);
-    active->path = device_path (pool, lv);
+    active->path = volume_device_path (pool, lv);
     g_hash_table_insert (pool->volumes, active->lv, active);
   }
   active->users++;

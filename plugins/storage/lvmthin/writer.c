@@ -2,7 +2,7 @@
 #include "writer.h"
 
 #include "../common/stream.h"
-#include "record.h"
+#include "clone.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +20,7 @@ typedef struct {
   Stream *stream;        /* into fd */
   GArray *entries;       /* of what is written: the overlay's, or the base's */
   guint64 discard_bytes; /* whole ones of these are made zero by discarding them; 0: none */
+  bool cloned;           /* the volume is a clone, and was not read */
   guint64 unlooked;      /* bytes written since the last look */
 } Writer;
 
@@ -70,6 +71,23 @@ writer_create (void *opaque, const struct guardd_call *call, const struct guardd
   }
   *out = g_steal_pointer (&writer);
   return 0;
+}
+
+void *
+writer_new_cloned (ThinInstance *instance, const struct guardd_call *call,
+                   const struct guardd_image_spec *spec)
+{
+  g_autoptr (Writer) writer = g_new0 (Writer, 1);
+  writer->fd = -1;
+  writer->cloned = true;
+  writer->entries = g_array_new (FALSE, FALSE, sizeof (IndexEntry));
+  return record_open (&writer->record, instance, call, spec) < 0 ? NULL : g_steal_pointer (&writer);
+}
+
+const Record *
+writer_record (const void *writer)
+{
+  return &((const Writer *)writer)->record;
 }
 
 static int
@@ -180,7 +198,7 @@ int
 writer_seal (void *opaque, const struct guardd_call *call, struct guardd_image_info *info)
 {
   g_autoptr (Writer) writer = opaque;
-  int result = writer_finish (writer, call, info);
+  int result = writer->cloned ? clone_seal (&writer->record, call, info) : writer_finish (writer, call, info);
   if (result < 0)
     writer_discard (writer);
   return result;
