@@ -2,25 +2,16 @@
 /* The optional part of a storage: cloning disks of guests.  What is given as a source is overwritten. */
 #include "storage-source.h"
 
-#include <fcntl.h>
+#include "source-disk.h"
+
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <openssl/sha.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DOMAIN "66666666-7777-8888-9999-000000000000"
-#define BLOCK GUARDD_BLOCK_SIZE
 #define SOURCES_MAX 4u
 #define SIZE_MAX_CHECKED ((guint64)256 << 20)
-
-typedef struct {
-  const char *path;
-  char disk[8];
-  guint64 size;
-  guint8 *now;     /* what it holds */
-  guint8 *then[3]; /* what it held when the snapshot of that number was taken; 1 and 2 */
-} Source;
 
 typedef struct {
   const struct guardd_storage_ops *ops;
@@ -31,55 +22,6 @@ typedef struct {
   struct guardd_image_info infos[3][SOURCES_MAX];
   GRand *random;
 } Sources;
-
-/* --- the guest's side --- */
-
-static bool
-source_store (const Source *source)
-{
-  int fd = open (source->path, O_WRONLY | O_CLOEXEC);
-  bool ok = fd >= 0;
-  for (guint64 done = 0; ok && done < source->size;) {
-    ssize_t n = pwrite (fd, source->now + done, source->size - done, (off_t)done);
-    ok = n > 0;
-    done += ok ? (guint64)n : 0;
-  }
-  ok = ok && fsync (fd) == 0;
-  if (fd >= 0)
-    close (fd);
-  return ok;
-}
-
-static bool
-source_holds (const Source *source, const guint8 *content)
-{
-  g_autofree guint8 *data = g_malloc (source->size);
-  int fd = open (source->path, O_RDONLY | O_CLOEXEC);
-  bool ok = fd >= 0;
-  for (guint64 done = 0; ok && done < source->size;) {
-    ssize_t n = pread (fd, data + done, source->size - done, (off_t)done);
-    ok = n > 0;
-    done += ok ? (guint64)n : 0;
-  }
-  if (fd >= 0)
-    close (fd);
-  return ok && memcmp (data, content, source->size) == 0;
-}
-
-/* A third of the blocks at first, then some, one of them with zeros, and one only in a part. */
-static void
-source_change (const Sources *all, Source *source, guint writes)
-{
-  for (guint i = 0; i < writes; i++) {
-    guint64 at = (guint64)g_rand_int_range (all->random, 0, (gint32)(source->size / 4096)) * 4096;
-    guint64 most = (guint64)g_rand_int_range (all->random, 1, 3 * BLOCK),
-            length = MIN (source->size - at, most);
-    memset (source->now + at,
-            g_rand_int_range (all->random, 0, 4) ? g_rand_int_range (all->random, 1, 256) : 0, length);
-  }
-  memset (source->now, 0, BLOCK);
-  source->now[source->size - 1] ^= 0x55;
-}
 
 /* --- snapshots --- */
 
@@ -129,7 +71,7 @@ add_snapshot (Sources *all, guint number, guint parent)
   bool ok = true;
   for (size_t i = 0; i < all->n; i++) {
     Source *source = &all->sources[i];
-    source_change (all, source, number == 1 ? 40 : 6);
+    source_change (source, all->random, number == 1 ? 40 : 6);
     ok = source_store (source) && ok;
     source->then[number] = g_memdup2 (source->now, source->size);
   }
@@ -137,7 +79,7 @@ add_snapshot (Sources *all, guint number, guint parent)
   ok = clone_all (all, &host, number, parent, paths, writers);
   check (ok, "sources_clone makes %zu images: %s", all->n, host.words ? host.words : "");
   for (size_t i = 0; ok && i < all->n; i++) {
-    source_change (all, &all->sources[i], 6);
+    source_change (&all->sources[i], all->random, 6);
     source_store (&all->sources[i]);
   }
   for (size_t i = 0; ok && i < all->n; i++) {
@@ -349,14 +291,16 @@ check_restore (Sources *all)
   g_autofree char *first = directory_name (1, false), *evidence = directory_name (2, false);
   Host host;
   host_begin (&host);
-  for (guint i = 0; i < 2; i++)
-    check (all->ops->source_restore (all->instance, &host.call, source->path, first, source->disk, evidence)
-               == 0,
-           "source_restore puts a clone in the source's place%s: %s", i ? ", and can be repeated" : "",
+  for (guint i = 0; i < 2; i++) {
+    bool ok
+        = all->ops->source_restore (all->instance, &host.call, source->path, first, source->disk, evidence)
+          == 0;
+    check (ok, "source_restore puts a clone in the source's place%s: %s", i ? ", and can be repeated" : "",
            host.words ? host.words : "");
+  }
   check (source_holds (source, source->then[1]), "the source holds what the snapshot has");
   memcpy (source->now, source->then[1], source->size);
-  source_change (all, source, 10);
+  source_change (source, all->random, 10);
   check (source_store (source) && source_holds (source, source->now), "it can be written to");
   check_content (all, "after a rollback");
   host_clear (&host);

@@ -202,9 +202,8 @@ has_all (const struct guardd_storage_ops *ops)
 static bool
 has_clones (const struct guardd_storage_ops *ops)
 {
-  if (ops->size < sizeof *ops)
-    return false;
-  guint n = !!ops->source_probe + !!ops->sources_clone + !!ops->source_restore;
+  guint n = GUARDD_STORAGE_HAS (ops, source_probe) + GUARDD_STORAGE_HAS (ops, sources_clone)
+            + GUARDD_STORAGE_HAS (ops, source_restore);
   return check (n == 0 || n == 3, "has all operations that clone, or none") && n == 3;
 }
 

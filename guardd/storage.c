@@ -279,8 +279,8 @@ bool
 storage_clones (const Storage *storage)
 {
   const struct guardd_storage_ops *ops = storage->ops;
-  return ops->size >= offsetof (struct guardd_storage_ops, space) && ops->source_probe && ops->sources_clone
-         && ops->source_restore;
+  return GUARDD_STORAGE_HAS (ops, source_probe) && GUARDD_STORAGE_HAS (ops, sources_clone)
+         && GUARDD_STORAGE_HAS (ops, source_restore);
 }
 
 static bool

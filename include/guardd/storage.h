@@ -203,6 +203,9 @@ struct guardd_storage_ops {
 
 /* What a plugin has at least: everything before the optional part. */
 #define GUARDD_STORAGE_OPS_MIN offsetof (struct guardd_storage_ops, source_probe)
+/* Of the optional part: whether `ops` has it. */
+#define GUARDD_STORAGE_HAS(ops, member)                                                                      \
+  ((ops)->size >= offsetof (struct guardd_storage_ops, member) + sizeof (ops)->member && (ops)->member)
 
 #ifdef __cplusplus
 }

@@ -17,7 +17,7 @@ def test_clones_hold_what_the_disks_held_and_rollback_keeps_what_was_there(_):
     before = group.volumes()
     done = subprocess.run(
         [BUILD / "guardd-plugin-check", BUILD / "plugins/storage-lvmthin.so", *sum((["--source", disk] for disk in disks), []),
-         f"volume_group={group.name}", f"thin_pool={group.pool}", "pool_id=1a2b3c4d", f"helper={BUILD}/guardd-lvm"],
+         f"volume_group={group.name}", f"thin_pool={group.pool}", "pool_id=1a2b3c4d", f"libexec_dir={BUILD}", "idle_seconds=90"],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )
     broken = [line for line in done.stdout.splitlines() if not line.startswith("ok")]

@@ -285,6 +285,10 @@ restore_run (const Restore *restore, json_object *report)
   ask_add_to (idle, "lvs", json_object_new_string (restore->kept));
   if (restore_ask (restore, adopt) < 0 || restore_ask (restore, idle) < 0)
     return -1;
+  /* LVM refuses to do what is done. */
+  json_object *already = find_by_name (report, restore->kept);
+  if (already && answer_text (already, "attr")[1] == 'r')
+    return 0;
   return restore_ask (restore, ask_new ("protect", "lv", restore->kept, NULL));
 }
 
