@@ -25,7 +25,7 @@ from wait import Late, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZE = "4G"  # of the root disk, sparse
-DISK = "6G"  # of /dev/vdc, sparse
+DISK = "40G"  # of /dev/vdc, sparse
 MEMORY_MIB = 1536
 PACKAGES = """bash coreutils findutils grep sed procps psmisc kmod mount util-linux attr tini iproute2 python3
     lvm2 dmsetup thin-provisioning-tools e2fsprogs xfsprogs jq
