@@ -27,7 +27,7 @@ def test_it_keeps_the_promises_of_its_kind(_):
     broken = [line for line in said if not line.startswith("ok")]
     assert check.wait() == 0, "\n".join(broken)
     equal(group.ours(), {})
-    equal(run("dmsetup", "ls", "--target", "thin").strip(), "No devices found")
+    equal(run("dmsetup", "ls", "--target", "thin").strip().removeprefix("No devices found"), "")  # none is active
 
 
 if __name__ == "__main__":
