@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <guardd/detector.h>
+#include <math.h>
 #include <string.h>
 
 #define DISKS 20000u
@@ -21,7 +22,12 @@ take (void *opaque, const struct guardd_finding *finding)
   bool good = finding->size_of >= sizeof *finding && finding->level <= GUARDD_LEVEL_CRITICAL
               && finding->level != GUARDD_LEVEL_OK && finding->rule && finding->rule[0]
               && strspn (finding->rule, G_CSET_a_2_z "-") == strlen (finding->rule) && is_text (finding->text)
-              && finding->structure != NULL;
+              && finding->structure != NULL
+              && (finding->unit == NULL || (isfinite (finding->seen) && isfinite (finding->expected)))
+              && (!finding->soft || finding->level < GUARDD_LEVEL_CRITICAL)
+              && (finding->horizon == NULL || is_text (finding->horizon));
+  for (uint32_t i = 0; i < finding->n_considered; i++)
+    good = good && is_text (finding->considered[i]);
   judged->malformed |= !good;
   if (!good)
     return;
@@ -30,18 +36,47 @@ take (void *opaque, const struct guardd_finding *finding)
                           finding->text);
 }
 
+/* It may have been left out, or not have existed when the plugin was built. */
+static bool
+has_blind (const struct guardd_detector_ops *ops)
+{
+  return ops->size >= sizeof *ops && ops->blind != NULL;
+}
+
+static void
+take_blind (void *opaque, const struct guardd_blind *blind)
+{
+  Judged *judged = opaque;
+  bool good = blind->size_of >= sizeof *blind && blind->rules && blind->structure && is_text (blind->why)
+              && strspn (blind->rules, G_CSET_a_2_z "- ") == strlen (blind->rules);
+  judged->malformed |= !good;
+  if (good)
+    g_string_append_printf (judged->told, "blind %s %s %s\n", blind->rules, blind->structure, blind->why);
+}
+
 static int
 judge (const struct guardd_detector_ops *ops, void *instance, const struct guardd_observation *now,
        const struct guardd_observation *before, const struct guardd_peak (*peaks)[GUARDD_HORIZONS],
-       Judged *judged)
+       const struct guardd_history *history, Judged *judged)
 {
+  static const struct guardd_relief reliefs[] = { { "deletion", 5 }, { "no-plugin-has-this", 90 } };
   Host host;
   host_begin (&host);
   *judged = (Judged){ .told = g_string_new (NULL) };
   struct guardd_judge_input input = {
-    .size_of = sizeof input, .disk = "vda", .time_us = NOW_US, .now = now, .before = before, .peaks = peaks
+    .size_of = sizeof input,
+    .disk = "vda",
+    .time_us = NOW_US,
+    .now = now,
+    .before = before,
+    .peaks = peaks,
+    .history = history,
+    .reliefs = reliefs,
+    .n_reliefs = history ? G_N_ELEMENTS (reliefs) : 0,
   };
   int result = ops->judge (instance, &host.call, &input, take, judged);
+  if (has_blind (ops) && ops->blind (instance, &host.call, &input, take_blind, judged) != 0)
+    result = -1;
   host_clear (&host);
   return result;
 }
@@ -97,6 +132,37 @@ random_disk (GRand *random)
   return disk;
 }
 
+static void
+random_reference (GRand *random, struct guardd_reference *of)
+{
+  of->samples = (guint32)g_rand_int_range (random, 0, 1345);
+  of->median = (double)some_number (random);
+  of->mad = (double)some_number (random);
+  of->most = of->median + (double)some_number (random);
+}
+
+static struct guardd_history *
+random_history (GRand *random)
+{
+  struct guardd_history *history = g_new0 (struct guardd_history, 1);
+  history->size_of = sizeof *history;
+  history->age_s = some_number (random);
+  history->n_windows = (guint32)g_rand_int_range (
+      random, 0, g_rand_int_range (random, 0, 20) ? 5 : (gint32)GUARDD_HISTORY_WINDOWS + 1);
+  for (guint i = 0; i < GUARDD_FEATURES; i++) {
+    history->features[i].now = (double)some_number (random);
+    random_reference (random, &history->features[i].hour);
+    random_reference (random, &history->features[i].all);
+  }
+  for (guint i = 0; i < history->n_windows; i++)
+    history->inodes_lost[i] = (double)some_number (random);
+  history->sampled_bytes = (double)some_number (random);
+  history->high_bytes = history->sampled_bytes * g_rand_double (random);
+  history->mapped_bytes = (double)some_number (random);
+  history->unmapped_bytes = (double)some_number (random);
+  return history;
+}
+
 /* A disk with one filesystem, three quarters full. */
 static struct guardd_observation *
 ordinary_disk (void)
@@ -125,11 +191,11 @@ check_quiet (const struct guardd_detector_ops *ops, void *instance)
 {
   g_autofree struct guardd_observation *disk = ordinary_disk ();
   Judged judged;
-  int result = judge (ops, instance, disk, disk, NULL, &judged);
+  int result = judge (ops, instance, disk, disk, NULL, NULL, &judged);
   check (result == 0 && judged.worst <= GUARDD_LEVEL_INFO, "a disk that has not changed is no warning: %s",
          judged.told->str);
   g_string_free (judged.told, TRUE);
-  result = judge (ops, instance, disk, NULL, NULL, &judged);
+  result = judge (ops, instance, disk, NULL, NULL, NULL, &judged);
   check (result == 0 && judged.worst <= GUARDD_LEVEL_INFO, "a disk that is new here is no warning: %s",
          judged.told->str);
   g_string_free (judged.told, TRUE);
@@ -154,10 +220,11 @@ judge_many (gpointer opaque)
     struct guardd_peak peaks[GUARDD_STRUCTURES_MAX][GUARDD_HORIZONS];
     for (guint j = 0; j < sizeof peaks / sizeof (guint64); j++)
       ((guint64 *)(void *)peaks)[j] = some_number (random);
+    g_autofree struct guardd_history *history = random_history (random);
     Judged judged;
-    round->failed
-        += judge (round->ops, round->instance, now, i % 7 ? before : NULL, i % 3 ? peaks : NULL, &judged)
-           != 0;
+    round->failed += judge (round->ops, round->instance, now, i % 7 ? before : NULL, i % 3 ? peaks : NULL,
+                            i % 5 ? history : NULL, &judged)
+                     != 0;
     round->malformed += judged.malformed;
     g_string_append (round->all, judged.told->str);
     g_string_free (judged.told, TRUE);
@@ -198,7 +265,8 @@ check_detector (const struct guardd_plugin *plugin, const struct guardd_param *p
   const struct guardd_param strange = { "no-plugin-has-this", "1" };
   void *instance = NULL;
   Host host;
-  if (!check (ops->size >= sizeof *ops && ops->open && ops->close && ops->judge,
+  if (!check (ops->size >= offsetof (struct guardd_detector_ops, blind) && ops->open && ops->close
+                  && ops->judge,
               "has all operations of a detector"))
     return;
   host_begin (&host);

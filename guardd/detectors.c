@@ -17,6 +17,7 @@ typedef struct {
 
 struct Detectors {
   GArray *all; /* Detector */
+  char **off;  /* names of those that guardd.conf switches off */
 };
 
 static void
@@ -67,7 +68,7 @@ detector_open (Detector *detector, const char *plugin_dir, const char *name, con
 {
   g_autofree char *why = NULL;
   if (!plugin_load (&detector->plugin, plugin_dir, GUARDD_PLUGIN_DETECTOR, name,
-                    sizeof (struct guardd_detector_ops), error)) {
+                    offsetof (struct guardd_detector_ops, blind), error)) {
     if (settings)
       g_prefix_error (error, "%s: ", settings->place);
     return false;
@@ -112,31 +113,46 @@ check_names (const GPtrArray *settings, const char *plugin_dir, char **names, GE
   return true;
 }
 
+/* False: what its section says cannot be. */
+static bool
+add_detector (Detectors *detectors, const char *plugin_dir, const char *name, const ConfigDetector *settings,
+              GError **error)
+{
+  Detector detector = { 0 };
+  g_autoptr (GError) failure = NULL;
+  if (detector_open (&detector, plugin_dir, name, settings, &failure)) {
+    g_array_append_val (detectors->all, detector);
+    return true;
+  }
+  if (settings) {
+    g_propagate_error (error, g_steal_pointer (&failure));
+    return false;
+  }
+  g_warning ("%s; going on without it", failure->message);
+  return true;
+}
+
 Detectors *
 detectors_open (const char *plugin_dir, const GPtrArray *settings, GError **error)
 {
   g_auto (GStrv) names = plugin_names (plugin_dir, GUARDD_PLUGIN_DETECTOR);
+  g_autoptr (GStrvBuilder) off = g_strv_builder_new ();
   if (!check_names (settings, plugin_dir, names, error))
     return NULL;
   Detectors *detectors = g_new0 (Detectors, 1);
+  bool ok = true;
   detectors->all = g_array_new (false, true, sizeof (Detector));
   g_array_set_clear_func (detectors->all, detector_clear);
-  for (guint i = 0; names[i]; i++) {
-    Detector detector = { 0 };
+  for (guint i = 0; ok && names[i]; i++) {
     const ConfigDetector *one = find_settings (settings, names[i]);
-    g_autoptr (GError) failure = NULL;
-    if (one && !one->enabled) {
-      g_message ("detector %s is switched off by guardd.conf", names[i]);
-    } else if (detector_open (&detector, plugin_dir, names[i], one, &failure)) {
-      g_array_append_val (detectors->all, detector);
-    } else if (one) {
-      g_propagate_error (error, g_steal_pointer (&failure));
-      detectors_close (detectors);
-      return NULL;
-    } else {
-      g_warning ("%s; going on without it", failure->message);
-    }
+    if (one && !one->enabled)
+      g_strv_builder_add (off, names[i]);
+    else
+      ok = add_detector (detectors, plugin_dir, names[i], one, error);
   }
+  detectors->off = g_strv_builder_end (off);
+  if (!ok)
+    g_clear_pointer (&detectors, detectors_close);
   return detectors;
 }
 
@@ -146,6 +162,7 @@ detectors_close (Detectors *detectors)
   if (detectors == NULL)
     return;
   g_array_unref (detectors->all);
+  g_strfreev (detectors->off);
   g_free (detectors);
 }
 
@@ -157,7 +174,7 @@ detectors_count (const Detectors *detectors)
 
 typedef struct {
   const struct guardd_judge_input *input;
-  GPtrArray *findings;
+  GPtrArray *findings; /* or BlindSpot */
   guint n;
 } Report;
 
@@ -172,23 +189,41 @@ clean (const char *text)
   return valid;
 }
 
+static char **
+clean_all (const struct guardd_finding *from)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  for (guint i = 0; i < MIN (from->n_considered, FINDING_CONSIDERED_MAX); i++) {
+    g_autofree char *text = clean (from->considered[i]);
+    g_strv_builder_add (builder, text);
+  }
+  return from->n_considered ? g_strv_builder_end (builder) : NULL;
+}
+
 static void
-take_finding (void *opaque, const struct guardd_finding *from)
+take_finding (void *opaque, const struct guardd_finding *given)
 {
   Report *report = opaque;
-  if (from->size_of < sizeof *from || from->level == GUARDD_LEVEL_OK || report->n++ >= FINDINGS_PER_DISK)
+  struct guardd_finding from = { 0 };
+  /* One that was built before the contract had more is taken as it is. */
+  if (given->size_of < offsetof (struct guardd_finding, soft) || given->level == GUARDD_LEVEL_OK
+      || report->n++ >= FINDINGS_PER_DISK)
     return;
+  memcpy (&from, given, MIN (given->size_of, sizeof from));
   Finding *finding = g_new0 (Finding, 1);
-  finding->level = level_from_detector (from->level);
-  finding->rule = clean (from->rule);
-  finding->disk = g_strdup (report->input->disk);
-  finding->structure = clean (from->structure);
-  finding->text = clean (from->text);
-  finding->lasting = from->lasting != 0;
-  finding->slow = from->slow != 0;
-  finding->seen = from->seen;
-  finding->expected = from->expected;
-  finding->unit = from->unit ? clean (from->unit) : NULL;
+  *finding = (Finding){ .level = level_from_detector (from.level),
+                        .rule = clean (from.rule),
+                        .disk = g_strdup (report->input->disk),
+                        .structure = clean (from.structure),
+                        .text = clean (from.text),
+                        .lasting = from.lasting != 0,
+                        .slow = from.slow != 0,
+                        .seen = from.seen,
+                        .expected = from.expected,
+                        .unit = from.unit ? clean (from.unit) : NULL,
+                        .soft = from.soft != 0,
+                        .horizon = from.horizon ? clean (from.horizon) : NULL,
+                        .considered = clean_all (&from) };
   g_ptr_array_add (report->findings, finding);
 }
 
@@ -214,5 +249,47 @@ detectors_judge (const Detectors *detectors, const struct guardd_judge_input *in
     Report report = { input, findings, 0 };
     if (detector->ops->judge (detector->instance, &call, input, take_finding, &report) != 0)
       add_blind (findings, input->disk, detector->plugin.plugin->name, why);
+  }
+}
+
+/* --- what they do not see --- */
+
+static void
+take_blind (void *opaque, const struct guardd_blind *from)
+{
+  Report *report = opaque;
+  if (from->size_of < sizeof *from || report->n++ >= FINDINGS_PER_DISK)
+    return;
+  g_autofree char *rules = clean (from->rules), *structure = clean (from->structure),
+                  *why = clean (from->why);
+  blind_spots_add (report->findings, report->input->disk, structure, rules, from->late != 0, why);
+}
+
+static void
+add_switched_off (const Detectors *detectors, const char *disk, GPtrArray *spots)
+{
+  for (char **name = detectors->off; *name; name++) {
+    g_autofree char *why = g_strdup_printf ("detector %s is switched off by guardd.conf", *name);
+    blind_spots_add (spots, disk, "", "", false, why);
+  }
+}
+
+void
+detectors_find_blind (const Detectors *detectors, const struct guardd_judge_input *input, GPtrArray *spots)
+{
+  add_switched_off (detectors, input->disk, spots);
+  for (guint i = 0; i < detectors->all->len; i++) {
+    const Detector *detector = &g_array_index (detectors->all, Detector, i);
+    g_autofree char *why = NULL;
+    struct guardd_call call = { sizeof call, &why, call_error, NULL };
+    Report report = { input, spots, 0 };
+    if (detector->ops->size < sizeof *detector->ops || detector->ops->blind == NULL)
+      continue;
+    if (detector->ops->blind (detector->instance, &call, input, take_blind, &report) != 0) {
+      g_autofree char *text
+          = g_strdup_printf ("detector %s cannot say what it sees: %s", detector->plugin.plugin->name,
+                             why ? why : "it gave no reason");
+      blind_spots_add (spots, input->disk, "", "", false, text);
+    }
   }
 }

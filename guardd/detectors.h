@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "blind.h"
 #include "config.h"
 #include "verdict.h"
 
@@ -19,3 +20,6 @@ guint detectors_count (const Detectors *detectors);
 /* Adds what they find to `findings`.  One that fails is a finding ("blind"). */
 void detectors_judge (const Detectors *detectors, const struct guardd_judge_input *input,
                       GPtrArray *findings);
+/* Adds which rules are blind on this disk to `spots` (BlindSpot). */
+void detectors_find_blind (const Detectors *detectors, const struct guardd_judge_input *input,
+                           GPtrArray *spots);

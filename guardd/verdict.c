@@ -57,6 +57,8 @@ finding_free (gpointer data)
   g_free (finding->structure);
   g_free (finding->text);
   g_free (finding->unit);
+  g_free (finding->horizon);
+  g_strfreev (finding->considered);
   g_free (finding);
 }
 
@@ -69,6 +71,8 @@ finding_copy (const Finding *finding)
   copy->structure = g_strdup (finding->structure);
   copy->text = g_strdup (finding->text);
   copy->unit = g_strdup (finding->unit);
+  copy->horizon = g_strdup (finding->horizon);
+  copy->considered = g_strdupv (finding->considered);
   return copy;
 }
 
@@ -87,6 +91,12 @@ finding_to_json (const Finding *finding)
     json_object_object_add (object, "expected", json_object_new_double (finding->expected));
     json_add_string (object, "unit", finding->unit);
   }
+  json_add_string (object, "horizon", finding->horizon);
+  json_add_bool (object, "soft", finding->soft);
+  json_object *considered = json_object_new_array ();
+  for (char **one = finding->considered; one && *one; one++)
+    json_object_array_add (considered, json_object_new_string (*one));
+  json_object_object_add (object, "considered", considered);
   return object;
 }
 
@@ -97,17 +107,32 @@ get_double (json_object *object, const char *key)
   return json_object_object_get_ex (object, key, &value) ? json_object_get_double (value) : 0;
 }
 
+static char **
+get_considered (json_object *json)
+{
+  json_object *array;
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  size_t n = json_get_array (json, "considered", &array, NULL) ? json_object_array_length (array) : 0;
+  for (size_t i = 0; i < MIN (n, (size_t)FINDING_CONSIDERED_MAX); i++) {
+    const char *text = json_object_get_string (json_object_array_get_idx (array, i));
+    if (text)
+      g_strv_builder_add (builder, text);
+  }
+  return n ? g_strv_builder_end (builder) : NULL;
+}
+
 Finding *
 finding_from_json (json_object *json, GError **error)
 {
-  const char *level, *rule, *disk, *structure, *text, *unit = NULL;
-  bool lasting;
+  const char *level, *rule, *disk, *structure, *text, *unit = NULL, *horizon = NULL;
+  bool lasting, soft = false;
   Level known;
   if (!json_get_string (json, "level", &level, error) || !json_get_string (json, "rule", &rule, error)
       || !json_get_string (json, "disk", &disk, error)
       || !json_get_string (json, "structure", &structure, error)
       || !json_get_string (json, "text", &text, error) || !json_get_bool (json, "lasting", &lasting, error)
-      || !json_opt_string (json, "unit", &unit, error))
+      || !json_opt_string (json, "unit", &unit, error) || !json_opt_string (json, "horizon", &horizon, error)
+      || !json_opt_bool (json, "soft", &soft, error))
     return NULL;
   if (!level_from_name (level, &known)) {
     g_set_error (error, JSON_ERROR, 0, "level: there is no \"%s\"", level);
@@ -122,7 +147,10 @@ finding_from_json (json_object *json, GError **error)
                         .lasting = lasting,
                         .seen = get_double (json, "seen"),
                         .expected = get_double (json, "expected"),
-                        .unit = g_strdup (unit) };
+                        .unit = g_strdup (unit),
+                        .horizon = g_strdup (horizon),
+                        .soft = soft,
+                        .considered = get_considered (json) };
   return finding;
 }
 

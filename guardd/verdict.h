@@ -23,8 +23,13 @@ typedef struct {
   bool lasting;
   bool slow; /* began before the last good snapshot; not in its JSON */
   double seen, expected;
-  char *unit; /* NULL: no numbers */
+  char *unit;        /* NULL: no numbers */
+  char *horizon;     /* what `expected` is of: "last-good", "1h", "24h", "7d"; NULL: it does not apply */
+  bool soft;         /* a false positive relieves the rule on this guest */
+  char **considered; /* sentences: benign explanations that were tested and rejected; NULL: none */
 } Finding;
+
+#define FINDING_CONSIDERED_MAX 8u
 
 void finding_free (gpointer finding);
 Finding *finding_copy (const Finding *finding);

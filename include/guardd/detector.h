@@ -36,6 +36,49 @@ struct guardd_peak {
   uint64_t used_bytes, used_inodes, used_dirs;
 };
 
+/* What is counted of a disk, of what happened between two snapshots. */
+enum guardd_feature {
+  GUARDD_FEATURE_CHANGED = 0, /* bytes that changed, but for what became zero where nothing is in use */
+  GUARDD_FEATURE_ZEROED,      /* bytes that became zero while in use */
+  GUARDD_FEATURE_INODES_LOST, /* fewer in use than before, all filesystems of the disk together */
+  GUARDD_FEATURE_BYTES_LOST,
+  GUARDD_FEATURE_RISEN, /* bytes in use whose entropy rose (GUARDD_CHANGE_LOW_TO_HIGH, _LOW_TO_MID) */
+  GUARDD_FEATURES,
+};
+
+/* Of values of one feature, each of them the most in one hour's windows of ten minutes. */
+struct guardd_reference {
+  uint32_t samples;
+  double median, mad, most; /* mad: median of the distances from the median */
+};
+
+struct guardd_baseline {
+  double now;                   /* within the window of ten minutes that the snapshot ends, so far */
+  struct guardd_reference hour; /* the same hour of the week, and the hours beside it */
+  struct guardd_reference all;  /* all hours */
+};
+
+#define GUARDD_HISTORY_WINDOWS 144u /* a day */
+
+/* What is usual on this disk.  Nothing is added to it while an incident is open. */
+struct guardd_history {
+  uint32_t size_of;
+  uint32_t n_windows; /* of inodes_lost */
+  uint64_t age_s;     /* since the first that was learnt */
+  struct guardd_baseline features[GUARDD_FEATURES];
+  double inodes_lost[GUARDD_HISTORY_WINDOWS]; /* net, in each of the last windows; the newest is the last */
+  /* Of lately changed bytes: compared with what they were, and of these high in entropy before and after. */
+  double sampled_bytes, high_bytes;
+  double mapped_bytes,
+      unmapped_bytes; /* of what changed: with and without a map, in time, of what is in use */
+};
+
+/* A person said that a soft rule was wrong on this guest. */
+struct guardd_relief {
+  const char *rule;
+  uint32_t percent; /* to be added to the rule's threshold, which then is 90 % at most */
+};
+
 struct guardd_judge_input {
   uint32_t size_of;
   const char *disk; /* "vda" */
@@ -44,6 +87,9 @@ struct guardd_judge_input {
   const struct guardd_observation *before; /* the last one that was good; NULL: this disk is new here */
   /* For now->structures[i]; NULL: nothing is remembered. */
   const struct guardd_peak (*peaks)[GUARDD_HORIZONS];
+  const struct guardd_history *history; /* NULL: nothing is remembered */
+  const struct guardd_relief *reliefs;
+  uint32_t n_reliefs;
 };
 
 struct guardd_finding {
@@ -56,6 +102,21 @@ struct guardd_finding {
   const char *text; /* a sentence for people: what was seen, what was expected, and why it is not benign */
   double seen, expected; /* the numbers behind it, in `unit`; unit NULL: there are none */
   const char *unit;
+  /* Guardd takes a finding that ends here, too. */
+  int soft;            /* nonzero: a false positive relieves this rule on this guest (struct guardd_relief) */
+  const char *horizon; /* what `expected` is of: "last-good", "1h", "24h", "7d"; NULL: it does not apply */
+  /* Sentences: benign explanations that were tested, and by which number each was rejected. */
+  const char *const *considered;
+  uint32_t n_considered;
+};
+
+/* Rules that see nothing, or not in time, whatever happens. */
+struct guardd_blind {
+  uint32_t size_of;
+  const char *rules;     /* with a space between: "deletion slow-deletion" */
+  const char *structure; /* path of where; "": the disk */
+  const char *why;       /* "encrypted by the guest: its files cannot be counted" */
+  int late;              /* nonzero: they see it, but minutes later */
 };
 
 struct guardd_detector_ops {
@@ -67,6 +128,9 @@ struct guardd_detector_ops {
   /* Reports each finding through report(); what it points to need live no longer than that call. */
   int (*judge) (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
                 void (*report) (void *opaque, const struct guardd_finding *finding), void *opaque);
+  /* May be missing: reports which of its rules are blind on this disk; as pure as judge(). */
+  int (*blind) (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
+                void (*report) (void *opaque, const struct guardd_blind *blind), void *opaque);
 };
 
 #ifdef __cplusplus

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define RELIEVED_MAX 90u
+
 struct say_name
 say_name (const struct say *say, const struct guardd_structure *is)
 {
@@ -49,6 +51,30 @@ say_find (const struct guardd_observation *seen, uint32_t kind, const char *path
 }
 
 void
+say_considered (struct say_considered *considered, const char *format, ...)
+{
+  va_list arguments;
+  if (considered->n == SAY_CONSIDERED_MAX)
+    return;
+  char *text = considered->text[considered->n];
+  va_start (arguments, format);
+  vsnprintf (text, sizeof considered->text[0], format, arguments);
+  va_end (arguments);
+  considered->sentences[considered->n++] = text;
+}
+
+uint64_t
+say_relieved (const struct say *to, const char *rule, uint64_t percent)
+{
+  for (uint32_t i = 0; i < to->input->n_reliefs; i++) {
+    const struct guardd_relief *relief = &to->input->reliefs[i];
+    if (strcmp (relief->rule, rule) == 0 && percent < RELIEVED_MAX)
+      return percent + relief->percent < RELIEVED_MAX ? percent + relief->percent : RELIEVED_MAX;
+  }
+  return percent;
+}
+
+void
 say (const struct say *to, struct guardd_finding finding, const char *format, ...)
 {
   char text[512];
@@ -59,4 +85,18 @@ say (const struct say *to, struct guardd_finding finding, const char *format, ..
   finding.size_of = sizeof finding;
   finding.text = text;
   to->report (to->opaque, &finding);
+}
+
+void
+say_blind (const struct say_blindness *to, const char *rules, const char *structure, bool late,
+           const char *format, ...)
+{
+  char why[256];
+  va_list arguments;
+  va_start (arguments, format);
+  vsnprintf (why, sizeof why, format, arguments);
+  va_end (arguments);
+  const struct guardd_blind blind
+      = { .size_of = sizeof blind, .rules = rules, .structure = structure, .why = why, .late = late };
+  to->report (to->opaque, &blind);
 }

@@ -22,6 +22,27 @@ bool say_is_filesystem (const struct guardd_structure *is);
 const struct guardd_structure *say_find (const struct guardd_observation *seen, uint32_t kind,
                                          const char *path);
 
+/* Benign explanations that were tested and rejected; what does not fit is left out. */
+#define SAY_CONSIDERED_MAX 6u
+struct say_considered {
+  const char *sentences[SAY_CONSIDERED_MAX];
+  char text[SAY_CONSIDERED_MAX][256];
+  uint32_t n;
+};
+void say_considered (struct say_considered *considered, const char *format, ...)
+    __attribute__ ((format (printf, 2, 3)));
+
+/* A threshold of a soft rule on this guest: higher where people said that it was wrong. */
+uint64_t say_relieved (const struct say *say, const char *rule, uint64_t percent);
+
 /* finding's text is made from format; its size_of is set. */
 void say (const struct say *say, struct guardd_finding finding, const char *format, ...)
     __attribute__ ((format (printf, 3, 4)));
+
+struct say_blindness {
+  const struct guardd_judge_input *input;
+  void (*report) (void *opaque, const struct guardd_blind *blind);
+  void *opaque;
+};
+void say_blind (const struct say_blindness *to, const char *rules, const char *structure, bool late,
+                const char *format, ...) __attribute__ ((format (printf, 5, 6)));

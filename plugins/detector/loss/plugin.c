@@ -46,10 +46,32 @@ fell (uint64_t from, uint64_t to, uint64_t percent, uint64_t floor)
 }
 
 struct fall {
-  const char *since; /* "an hour ago", … */
-  bool slow;         /* since a peak */
+  const char *since;   /* "an hour ago", … */
+  const char *horizon; /* "1h", … */
+  bool slow;           /* since a peak */
   uint64_t inodes, bytes;
 };
+
+/* What would explain it, and does not. */
+static void
+consider (const struct say *to, const struct guardd_structure *now, const struct fall *from,
+          struct say_considered *considered)
+{
+  const struct guardd_structure *before = say_find (to->input->before, now->kind, now->path);
+  if (before->made == now->made)
+    say_considered (considered,
+                    "not another filesystem in its place: UUID and time of creation are the same");
+  if (before->total_inodes == now->total_inodes && before->total_bytes == now->total_bytes)
+    say_considered (considered, "not a resize: the filesystem has %llu bytes, as before",
+                    (unsigned long long)now->total_bytes);
+  if (!((now->flags | before->flags) & (GUARDD_STRUCTURE_LAGGING | GUARDD_STRUCTURE_SAMPLED)))
+    say_considered (considered, "not an old counter: what this filesystem says now was read in full");
+  if (from->slow && before->used_inodes != UINT64_MAX)
+    say_considered (considered, "not one cleanup: only %llu of it since the last good snapshot",
+                    (unsigned long long)(before->used_inodes > now->used_inodes
+                                             ? before->used_inodes - now->used_inodes
+                                             : 0));
+}
 
 static void
 say_inodes (const struct say *to, const struct guardd_structure *now, const struct fall *from,
@@ -63,7 +85,13 @@ say_inodes (const struct say *to, const struct guardd_structure *now, const stru
                                     .slow = from->slow,
                                     .seen = (double)now->used_inodes,
                                     .expected = (double)from->inodes,
-                                    .unit = "inodes in use" };
+                                    .unit = "inodes in use",
+                                    .soft = level == GUARDD_LEVEL_WARN,
+                                    .horizon = from->horizon };
+  struct say_considered considered = { .n = 0 };
+  consider (to, now, from, &considered);
+  finding.considered = considered.sentences;
+  finding.n_considered = considered.n;
   say (to, finding, "%s: %llu of %llu files and directories are gone since %s (%.0f %%)", name.text,
        (unsigned long long)(from->inodes - now->used_inodes), (unsigned long long)from->inodes, from->since,
        100.0 * (double)(from->inodes - now->used_inodes) / (double)from->inodes);
@@ -76,7 +104,8 @@ judge_inodes (const struct thresholds *limit, const struct say *to, const struct
 {
   if (fell (from->inodes, now->used_inodes, limit->critical_percent, limit->critical_inodes))
     say_inodes (to, now, from, GUARDD_LEVEL_CRITICAL, "mass-deletion");
-  else if (fell (from->inodes, now->used_inodes, limit->warn_percent, limit->warn_inodes))
+  else if (fell (from->inodes, now->used_inodes, say_relieved (to, "deletion", limit->warn_percent),
+                 limit->warn_inodes))
     say_inodes (to, now, from, GUARDD_LEVEL_WARN, "deletion");
   else
     return false;
@@ -91,10 +120,11 @@ judge_bytes (const struct thresholds *limit, const struct say *to, const struct 
   bool inodes_known = now->used_inodes != UINT64_MAX && from->inodes != UINT64_MAX && from->inodes != 0;
   uint64_t floor = inodes_known ? limit->emptied_bytes : limit->emptied_alone_bytes;
   uint64_t most = inodes_known ? limit->bytes_critical_percent : limit->critical_percent;
-  if (!fell (from->bytes, now->used_bytes, limit->bytes_warn_percent, floor)
+  uint64_t least = say_relieved (to, "emptying", limit->bytes_warn_percent);
+  bool critical = fell (from->bytes, now->used_bytes, most, floor);
+  if ((!critical && !fell (from->bytes, now->used_bytes, least, floor))
       || (inodes_known && fell (from->inodes, now->used_inodes, 5, 1)))
     return false;
-  bool critical = fell (from->bytes, now->used_bytes, most, floor);
   struct say_name name = say_name (to, now);
   struct guardd_finding finding = { .rule = critical ? "mass-emptying" : "emptying",
                                     .level = critical ? GUARDD_LEVEL_CRITICAL : GUARDD_LEVEL_WARN,
@@ -102,7 +132,16 @@ judge_bytes (const struct thresholds *limit, const struct say *to, const struct 
                                     .lasting = 1,
                                     .seen = (double)now->used_bytes,
                                     .expected = (double)from->bytes,
-                                    .unit = "bytes in use" };
+                                    .unit = "bytes in use",
+                                    .soft = !critical,
+                                    .horizon = from->horizon };
+  struct say_considered considered = { .n = 0 };
+  consider (to, now, from, &considered);
+  if (inodes_known)
+    say_considered (&considered, "not deletion: %llu of %llu inodes are still in use",
+                    (unsigned long long)now->used_inodes, (unsigned long long)from->inodes);
+  finding.considered = considered.sentences;
+  finding.n_considered = considered.n;
   say (to, finding, "%s: %.0f %% of what was stored since %s is gone%s", name.text,
        100.0 * (double)(from->bytes - now->used_bytes) / (double)from->bytes, from->since,
        inodes_known ? ", with hardly a file less (files emptied, or few big ones deleted)" : "");
@@ -113,7 +152,9 @@ static bool
 judge_slow (const struct thresholds *limit, const struct say *to, const struct guardd_structure *now,
             const struct fall *from, uint64_t percent)
 {
-  if (!fell (from->inodes, now->used_inodes, percent, limit->slow_inodes))
+  /* What is deleted at once is deleted within a day, too: who calls the one false means the other. */
+  uint64_t slow = say_relieved (to, "slow-deletion", percent), fast = say_relieved (to, "deletion", percent);
+  if (!fell (from->inodes, now->used_inodes, slow > fast ? slow : fast, limit->slow_inodes))
     return false;
   say_inodes (to, now, from, GUARDD_LEVEL_WARN, "slow-deletion");
   return true;
@@ -127,14 +168,15 @@ judge_structure (const struct thresholds *limit, const struct say *to, uint32_t 
   if (!say_is_filesystem (now) || before == NULL || !(now->flags & before->flags & GUARDD_STRUCTURE_COUNTED)
       || memcmp (now->uuid, before->uuid, sizeof now->uuid) != 0)
     return; /* another filesystem is the structure detector's */
-  struct fall last = { "the last good snapshot", false, before->used_inodes, before->used_bytes };
+  struct fall last
+      = { "the last good snapshot", "last-good", false, before->used_inodes, before->used_bytes };
   bool found = judge_inodes (limit, to, now, &last) || judge_bytes (limit, to, now, &last);
   if (found || to->input->peaks == NULL)
     return;
   const struct guardd_peak *peaks = to->input->peaks[index];
-  struct fall hour = { "an hour ago", true, peaks[GUARDD_HORIZON_HOUR].used_inodes, 0 };
-  struct fall day = { "a day ago", true, peaks[GUARDD_HORIZON_DAY].used_inodes, 0 };
-  struct fall week = { "a week ago", true, peaks[GUARDD_HORIZON_WEEK].used_inodes, 0 };
+  struct fall hour = { "an hour ago", "1h", true, peaks[GUARDD_HORIZON_HOUR].used_inodes, 0 };
+  struct fall day = { "a day ago", "24h", true, peaks[GUARDD_HORIZON_DAY].used_inodes, 0 };
+  struct fall week = { "a week ago", "7d", true, peaks[GUARDD_HORIZON_WEEK].used_inodes, 0 };
   if (fell (hour.inodes, now->used_inodes, limit->critical_percent, limit->critical_inodes))
     say_inodes (to, now, &hour, GUARDD_LEVEL_CRITICAL, "mass-deletion");
   else if (!judge_slow (limit, to, now, &day, limit->day_percent))
@@ -151,6 +193,49 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
   return 0;
 }
 
+/* --- what these rules do not see --- */
+
+#define FILE_RULES "mass-deletion deletion slow-deletion"
+#define BYTE_RULES "mass-emptying emptying"
+
+static void
+find_blind (const struct say_blindness *to, const struct guardd_structure *is)
+{
+  if (is->flags & GUARDD_STRUCTURE_OPAQUE)
+    say_blind (to, FILE_RULES " " BYTE_RULES, is->path, false,
+               "encrypted by the guest: neither files nor bytes in use can be counted");
+  else if (is->kind == GUARDD_STRUCTURE_UNKNOWN)
+    say_blind (to, FILE_RULES " " BYTE_RULES, is->path, false,
+               "what is there is of no kind that is known here: nothing in it can be counted");
+  else if (!say_is_filesystem (is))
+    return;
+  else if (!(is->flags & GUARDD_STRUCTURE_COUNTED))
+    say_blind (to, FILE_RULES " " BYTE_RULES, is->path, false, "its counters could not be read");
+  else {
+    if (is->used_inodes == UINT64_MAX)
+      say_blind (to, FILE_RULES, is->path, false,
+                 "how many files it has is not counted where it can be seen; bytes alone are compared");
+    if (is->used_bytes == UINT64_MAX)
+      say_blind (to, BYTE_RULES, is->path, false, "how many bytes are in use is not known");
+    if (is->flags & GUARDD_STRUCTURE_LAGGING)
+      say_blind (to, FILE_RULES " " BYTE_RULES, is->path, true,
+                 "its counters reach the disk late: as a rule within some 75 seconds");
+  }
+}
+
+static int
+blind (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
+       void (*report) (void *opaque, const struct guardd_blind *blind), void *opaque)
+{
+  const struct say_blindness to = { input, report, opaque };
+  if (input->before == NULL)
+    say_blind (&to, FILE_RULES " " BYTE_RULES, "", false,
+               "this is the first look at the disk: there is nothing to compare it with");
+  for (uint32_t i = 0; i < input->now->n_structures; i++)
+    find_blind (&to, &input->now->structures[i]);
+  return 0;
+}
+
 static int
 instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
                void **instance)
@@ -163,6 +248,7 @@ static const struct guardd_detector_ops ops = {
   .open = instance_open,
   .close = free,
   .judge = judge,
+  .blind = blind,
 };
 
 static const struct guardd_plugin plugin = {

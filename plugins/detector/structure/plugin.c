@@ -82,6 +82,22 @@ only_renamed (const struct say *to, const struct guardd_structure *before, const
   return less > limits_of (to)->empty_inodes && less >= more / 10 * 9;
 }
 
+/* What would explain that a filesystem is another, or gone, and does not. */
+static void
+consider (const struct say *to, const struct guardd_structure *before, const struct guardd_structure *now,
+          struct say_considered *considered)
+{
+  uint64_t size = to->input->now->disk_size;
+  if (before->flags & GUARDD_STRUCTURE_COUNTED && before->used_inodes != UINT64_MAX
+      && fill_of (to, before) == FILL_USED)
+    say_considered (considered, "not empty: %llu files and directories were in it",
+                    (unsigned long long)before->used_inodes);
+  if (now && before->made != 0 && before->made != now->made)
+    say_considered (considered, "not a new UUID on old content: its time of creation is another as well");
+  if (to->input->before->disk_size == size)
+    say_considered (considered, "not a resize: the disk has %llu bytes, as before", (unsigned long long)size);
+}
+
 static void
 judge_identity (const struct say *to, const struct guardd_structure *before,
                 const struct guardd_structure *now)
@@ -138,6 +154,10 @@ judge_identity (const struct say *to, const struct guardd_structure *before,
     finding.expected = (double)before->used_inodes;
     finding.unit = "inodes in use";
   }
+  struct say_considered considered = { .n = 0 };
+  consider (to, before, now, &considered);
+  finding.considered = considered.sentences;
+  finding.n_considered = considered.n;
   say (to, finding, "%s was formatted: it has another %s than before", name.text,
        uuid ? "UUID" : "time of creation under the same UUID");
 }
@@ -247,6 +267,13 @@ judge_gone (const struct say *to, const struct guardd_structure *before)
     finding.level = GUARDD_LEVEL_WARN;
   if (before->kind == GUARDD_STRUCTURE_UNKNOWN)
     finding.level = GUARDD_LEVEL_WARN;
+  struct say_considered considered = { .n = 0 };
+  if (entry)
+    say_considered (&considered, "not another number: there is none of its place and size");
+  if (finding.level == GUARDD_LEVEL_CRITICAL)
+    consider (to, before, NULL, &considered);
+  finding.considered = considered.sentences;
+  finding.n_considered = considered.n;
   if (instead && instead->kind != GUARDD_STRUCTURE_UNKNOWN) {
     struct say_name other = say_name (to, instead);
     finding.rule = table ? "table-replaced" : "formatted";
@@ -312,6 +339,30 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
   return 0;
 }
 
+/* --- what these rules do not see --- */
+
+#define INSIDE_RULES "formatted structure-gone damaged primary-lost backup-lost"
+
+static int
+blind (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
+       void (*report) (void *opaque, const struct guardd_blind *blind), void *opaque)
+{
+  const struct say_blindness to = { input, report, opaque };
+  if (input->before == NULL)
+    say_blind (&to, INSIDE_RULES " table-replaced partition-replaced volume-group-lost keys-lost moved", "",
+               false, "this is the first look at the disk: there is nothing to compare it with");
+  for (uint32_t i = 0; i < input->now->n_structures; i++) {
+    const struct guardd_structure *is = &input->now->structures[i];
+    if (is->flags & GUARDD_STRUCTURE_OPAQUE)
+      say_blind (
+          &to, INSIDE_RULES, is->path, false,
+          "encrypted by the guest: that what is inside is formatted or gone cannot be seen; its header can");
+    else if (is->kind == GUARDD_STRUCTURE_UNKNOWN)
+      say_blind (&to, INSIDE_RULES, is->path, false, "what is there is of no kind that is known here");
+  }
+  return 0;
+}
+
 static int
 instance_open (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
                void **instance)
@@ -324,6 +375,7 @@ static const struct guardd_detector_ops ops = {
   .open = instance_open,
   .close = free,
   .judge = judge,
+  .blind = blind,
 };
 
 static const struct guardd_plugin plugin = {
