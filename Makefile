@@ -138,7 +138,7 @@ define detector_plugin
 $(BUILD)/plugins/detector-$(1).so: $(call objects,plugins/detector/$(1)) $(call objects,plugins/detector) plugins/plugin.map
 	@mkdir -p $$(@D)
 	$(say) LD $$@
-	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^)
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -shared -Wl,--version-script=plugins/plugin.map -o $$@ $$(filter %.o,$$^) -lm
 endef
 $(foreach p,$(DETECTORS),$(eval $(call detector_plugin,$(p))))
 

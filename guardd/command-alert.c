@@ -75,14 +75,32 @@ command_alert_info (ControlCall *call)
 
 /* --- ack --- */
 
+typedef struct {
+  char *incident;
+  GPtrArray *findings; /* Finding: of the alert */
+  GPtrArray *reliefs;  /* Relief: as they are then */
+} ForgetData;
+
+static void
+forget_data_free (gpointer opaque)
+{
+  ForgetData *data = opaque;
+  g_free (data->incident);
+  g_ptr_array_unref (data->findings);
+  g_clear_pointer (&data->reliefs, g_ptr_array_unref);
+  g_free (data);
+}
+
 static bool
 forget_run (Job *job, GError **error)
 {
   Guest *guest = job->guest;
-  const Incident *incident = guest->watch ? watch_incident (guest->watch) : NULL;
-  const char *id = job->data;
-  if (incident && strcmp (incident->id, id) == 0)
-    watch_close_incident (guest->watch, true);
+  ForgetData *data = job->data;
+  gint64 now = g_get_real_time ();
+  if (guest->watch == NULL)
+    guest->watch = watch_new (job->daemon->config->state_dir, guest->uuid);
+  watch_false_positive (guest->watch, data->incident, data->findings, now);
+  data->reliefs = watch_reliefs (guest->watch, now);
   return true;
 }
 
@@ -90,10 +108,28 @@ static void
 forget_done (Job *job, const GError *error)
 {
   Guest *guest = job->guest;
-  if (guest->incident && strcmp (guest->incident->id, job->data) == 0) {
+  ForgetData *data = job->data;
+  if (data->reliefs) {
+    g_clear_pointer (&guest->reliefs, g_ptr_array_unref);
+    guest->reliefs = g_steal_pointer (&data->reliefs);
+  }
+  if (guest->incident && strcmp (guest->incident->id, data->incident) == 0) {
     g_clear_pointer (&guest->incident, incident_free);
     guest->level = LEVEL_OK;
   }
+}
+
+/* Of an alert that was said to be wrong already, nothing is relieved again. */
+static GPtrArray *
+alert_findings (const Alert *alert)
+{
+  g_autoptr (json_object) body = json_parse (alert->id, alert->json, strlen (alert->json), NULL);
+  json_object *array;
+  GPtrArray *findings = NULL;
+  if (g_strcmp0 (alert->resolved, "false-positive") != 0 && body
+      && json_get_array (body, "findings", &array, NULL))
+    findings = findings_from_json (array, NULL);
+  return findings ? findings : findings_new ();
 }
 
 /* What is there now is what is normal: on a job, since the watch belongs to one at a time. */
@@ -106,8 +142,10 @@ forget (ControlCall *call, Daemon *daemon, const Alert *alert)
     return;
   }
   Job *job = job_new (daemon, guest, call);
-  job->data = g_strdup (alert->incident);
-  job->data_free = g_free;
+  ForgetData *data = g_new0 (ForgetData, 1);
+  *data = (ForgetData){ g_strdup (alert->incident), alert_findings (alert), NULL };
+  job->data = data;
+  job->data_free = forget_data_free;
   job->run = forget_run;
   job->done = forget_done;
   job_start_look (job);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static json_object *
-alert_body (const Alert *alert, const Incident *incident, json_object *losses)
+alert_body (const Guest *guest, const Alert *alert, const Incident *incident, json_object *losses)
 {
   json_object *body = json_object_new_object ();
   g_autofree char *time = time_format (alert->time_us);
@@ -25,6 +25,8 @@ alert_body (const Alert *alert, const Incident *incident, json_object *losses)
   json_add_string (body, "summary", alert->summary);
   json_add_string (body, "rollback", alert->rollback[0] ? alert->rollback : NULL);
   json_object_object_add (body, "losses", losses ? json_object_get (losses) : NULL);
+  json_object_object_add (body, "blind",
+                          guest->blind_spots ? blind_spots_to_json (guest->blind_spots, NULL) : NULL);
   if (incident == NULL)
     return body;
   json_add_u64 (body, "snapshot_bad", incident->first_bad);
@@ -56,7 +58,7 @@ tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, cons
                                            plain ? guest->name : quoted, incident->good)
                         : g_strdup ("");
   alert->time_us = g_get_real_time ();
-  g_autoptr (json_object) body = alert_body (alert, incident, losses);
+  g_autoptr (json_object) body = alert_body (guest, alert, incident, losses);
   alert->json = g_strdup (
       json_object_to_json_string_ext (body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
   g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, summary,

@@ -19,6 +19,8 @@ guest_free (gpointer data)
   incident_free (guest->incident);
   engine_verdict_clear (&guest->engine);
   json_object_put (guest->inspection);
+  g_clear_pointer (&guest->blind_spots, g_ptr_array_unref);
+  g_clear_pointer (&guest->reliefs, g_ptr_array_unref);
   g_free (guest->choice_policy);
   g_free (guest->last_error);
   g_free (guest->uuid);

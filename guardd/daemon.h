@@ -16,6 +16,7 @@
 #include "doctor-kvm.h"
 #include "domain.h"
 #include "pool.h"
+#include "relief.h"
 #include "roster.h"
 #include "session.h"
 #include "watch.h"
@@ -59,6 +60,8 @@ typedef struct {
   gint64 system_known;     /* theirs: when its operating system was found out, monotonic */
   bool unfinished;         /* a rollback of an earlier guardd waits for libvirt */
   bool silent;             /* the storage does not come back from what it is busy with, and that was told */
+  GPtrArray *blind_spots;  /* BlindSpot: of the newest look; NULL: none since start */
+  GPtrArray *reliefs;      /* Relief: as the watch last had them; NULL: not known since start */
 } Guest;
 
 typedef struct {

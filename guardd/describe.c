@@ -130,8 +130,15 @@ describe_domain (Daemon *daemon, const Guest *guest)
   return object;
 }
 
+/* NULL: nobody has looked since guardd started. */
 static json_object *
-describe_domain_disk (const DomainDisk *disk, const Snapshot *latest)
+describe_blind (const Guest *guest, const char *disk)
+{
+  return guest->blind_spots ? blind_spots_to_json (guest->blind_spots, disk) : NULL;
+}
+
+static json_object *
+describe_domain_disk (const Guest *guest, const DomainDisk *disk, const Snapshot *latest)
 {
   json_object *object = json_object_new_object ();
   const ManifestDisk *known = latest ? manifest_find_disk (latest->manifest, disk->target) : NULL;
@@ -145,6 +152,7 @@ describe_domain_disk (const DomainDisk *disk, const Snapshot *latest)
     json_object_object_add (object, "size_bytes", NULL);
   json_add_bool (object, "captured", disk->skip_reason == NULL);
   json_add_string (object, "reason", disk->skip_reason);
+  json_object_object_add (object, "blind", describe_blind (guest, disk->target));
   return object;
 }
 
@@ -155,8 +163,9 @@ describe_domain_disks (const Guest *guest, json_object *object)
   const Domain *domain = guest->domain;
   g_autoptr (Snapshot) latest = guest->pool ? pool_latest (guest->pool, guest->uuid) : NULL;
   for (guint i = 0; domain && i < domain->disks->len; i++)
-    json_object_array_add (disks, describe_domain_disk (domain->disks->pdata[i], latest));
+    json_object_array_add (disks, describe_domain_disk (guest, domain->disks->pdata[i], latest));
   json_object_object_add (object, "disks", disks);
+  json_object_object_add (object, "reliefs", guest->reliefs ? reliefs_to_json (guest->reliefs) : NULL);
   bool active = domain && domain_is_active (domain);
   bool chosen = domain && guest->engine.reason;
   json_add_string (object, "engine",

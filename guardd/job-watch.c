@@ -22,6 +22,7 @@ typedef struct {
   GHashTable *samples; /* of what changed; NULL: too many wait to be looked at */
   Verdict verdict;
   Incident *incident; /* copy of the open one; NULL: none */
+  GPtrArray *reliefs; /* Relief: as the watch has them */
   guint64 look_us, read_bytes;
   GPtrArray *problems; /* sentences for the log */
 } WatchData;
@@ -34,6 +35,7 @@ data_free (gpointer opaque)
   g_clear_pointer (&data->samples, g_hash_table_unref);
   verdict_clear (&data->verdict);
   incident_free (data->incident);
+  g_clear_pointer (&data->reliefs, g_ptr_array_unref);
   g_ptr_array_unref (data->problems);
   g_free (data);
 }
@@ -167,6 +169,7 @@ watch_run (Job *job, GError **error)
   else
     pool_note_verdict (job->pool, guest->uuid, data->snapshot->manifest->number, level);
   data->incident = incident_copy (watch_incident (guest->watch));
+  data->reliefs = watch_reliefs (guest->watch, data->snapshot->manifest->time_us);
   return true;
 }
 
@@ -213,6 +216,10 @@ watch_done (Job *job, const GError *error)
   guest->blind = data->verdict.level == LEVEL_BLIND ? guest->blind + 1 : 0;
   incident_free (guest->incident);
   guest->incident = incident_copy (data->incident);
+  g_clear_pointer (&guest->blind_spots, g_ptr_array_unref);
+  guest->blind_spots = g_ptr_array_ref (data->verdict.blind);
+  g_clear_pointer (&guest->reliefs, g_ptr_array_unref);
+  guest->reliefs = g_steal_pointer (&data->reliefs);
   log_verdict (job, data);
   if (data->verdict.resolved)
     daemon_alarm_over (job->daemon, guest, data->verdict.resolved);

@@ -33,6 +33,7 @@ memory_to_json (const WatchMemory *memory)
     json_object_array_add (structures, entry);
   }
   json_object_object_add (object, "structures", structures);
+  json_object_object_add (object, "baseline", baseline_to_json (memory->baseline));
   return object;
 }
 
@@ -46,6 +47,7 @@ watch_save (Watch *watch)
   GHashTableIter iter;
   gpointer target, memory;
   json_add_u64 (object, "good", watch->good);
+  json_object_object_add (object, "reliefs", reliefs_to_json (watch->reliefs));
   json_object_object_add (object, "incident", watch->incident ? incident_to_json (watch->incident) : NULL);
   g_hash_table_iter_init (&iter, watch->disks);
   while (g_hash_table_iter_next (&iter, &target, &memory))
@@ -82,12 +84,16 @@ structure_load (WatchMemory *memory, json_object *json, GError **error)
 static bool
 memory_load (WatchMemory *memory, json_object *json, GError **error)
 {
-  json_object *good = NULL, *structures;
+  json_object *good = NULL, *structures, *baseline = NULL;
   if (!json_get_array (json, "structures", &structures, error))
     return false;
   for (size_t i = 0; i < json_object_array_length (structures); i++)
     if (!structure_load (memory, json_object_array_get_idx (structures, i), error))
       return false;
+  json_object_object_get_ex (json, "baseline", &baseline);
+  baseline_free (memory->baseline);
+  memory->baseline = baseline_from_json (baseline);
+  memory->last_us = baseline_last_us (memory->baseline);
   if (!json_object_object_get_ex (json, "good", &good) || good == NULL)
     return true;
   memory->good = g_new0 (struct guardd_observation, 1);
@@ -97,9 +103,12 @@ memory_load (WatchMemory *memory, json_object *json, GError **error)
 static bool
 take_up (Watch *watch, json_object *json, GError **error)
 {
-  json_object *disks, *incident = NULL;
+  json_object *disks, *incident = NULL, *reliefs = NULL;
   if (!json_get_u64 (json, "good", &watch->good, error) || !json_get_object (json, "disks", &disks, error))
     return false;
+  json_object_object_get_ex (json, "reliefs", &reliefs);
+  g_ptr_array_unref (watch->reliefs);
+  watch->reliefs = reliefs_from_json (reliefs);
   if (json_object_object_get_ex (json, "incident", &incident) && incident) {
     watch->incident = incident_from_json (incident, error);
     if (watch->incident == NULL)

@@ -14,6 +14,7 @@ memory_free (gpointer data)
   g_free (memory->good);
   g_free (memory->last);
   g_ptr_array_unref (memory->structures);
+  baseline_free (memory->baseline);
   g_free (memory);
 }
 
@@ -33,6 +34,7 @@ watch_memory (Watch *watch, const char *target)
   if (memory == NULL) {
     memory = g_new0 (WatchMemory, 1);
     memory->structures = g_ptr_array_new_with_free_func (watch_structure_free);
+    memory->baseline = baseline_new ();
     g_hash_table_insert (watch->disks, g_strdup (target), memory);
   }
   return memory;
@@ -65,6 +67,7 @@ watch_new (const char *state_dir, const char *uuid)
   watch->state_dir = g_strdup (state_dir);
   watch->uuid = g_strdup (uuid);
   watch->disks = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, memory_free);
+  watch->reliefs = reliefs_new ();
   watch_load (watch);
   watch->saved = g_get_monotonic_time ();
   return watch;
@@ -77,6 +80,7 @@ watch_free (Watch *watch)
     return;
   watch_save (watch);
   incident_free (watch->incident);
+  g_ptr_array_unref (watch->reliefs);
   g_hash_table_unref (watch->disks);
   g_free (watch->state_dir);
   g_free (watch->uuid);
@@ -87,6 +91,7 @@ void
 verdict_clear (Verdict *verdict)
 {
   g_clear_pointer (&verdict->findings, g_ptr_array_unref);
+  g_clear_pointer (&verdict->blind, g_ptr_array_unref);
   g_clear_pointer (&verdict->resolved, incident_free);
 }
 
@@ -102,65 +107,7 @@ watch_set_good (Watch *watch, guint64 number)
   watch->incident->good = number;
 }
 
-/* --- judging --- */
-
-static void
-add_blind (GPtrArray *findings, const WatchDisk *disk)
-{
-  Finding *finding = g_new0 (Finding, 1);
-  finding->level = LEVEL_BLIND;
-  finding->rule = g_strdup ("blind");
-  finding->disk = g_strdup (disk->target);
-  finding->structure = g_strdup ("");
-  finding->text = g_strdup_printf ("disk %s could not be looked at: %s", disk->target, disk->why);
-  g_ptr_array_add (findings, finding);
-}
-
-static void
-judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const WatchDisk *disk,
-            GPtrArray *findings)
-{
-  WatchMemory *memory = watch_memory (watch, disk->target);
-  struct guardd_peak peaks[GUARDD_STRUCTURES_MAX][GUARDD_HORIZONS] = { 0 };
-  for (guint i = 0; i < disk->seen->n_structures; i++) {
-    const WatchStructure *structure = watch_structure (memory, &disk->seen->structures[i], false);
-    if (structure)
-      peaks_get (structure->peaks, time_us, peaks[i]);
-  }
-  const struct guardd_judge_input input = {
-    .size_of = sizeof input,
-    .disk = disk->target,
-    .time_us = time_us,
-    .now = disk->seen,
-    .before = memory->good,
-    .peaks = (const struct guardd_peak (*)[GUARDD_HORIZONS])peaks,
-  };
-  detectors_judge (detectors, &input, findings);
-  g_free (memory->last);
-  memory->last = g_memdup2 (disk->seen, sizeof *disk->seen);
-}
-
-static void
-learn (Watch *watch, gint64 time_us)
-{
-  GHashTableIter iter;
-  gpointer value;
-  g_hash_table_iter_init (&iter, watch->disks);
-  while (g_hash_table_iter_next (&iter, NULL, &value)) {
-    WatchMemory *memory = value;
-    if (memory->last == NULL)
-      continue;
-    g_free (memory->good);
-    memory->good = g_memdup2 (memory->last, sizeof *memory->last);
-    for (guint i = 0; i < memory->last->n_structures; i++) {
-      const struct guardd_structure *is = &memory->last->structures[i];
-      WatchStructure *structure
-          = is->flags & GUARDD_STRUCTURE_COUNTED ? watch_structure (memory, is, true) : NULL;
-      if (structure)
-        peaks_add (structure->peaks, time_us, is);
-    }
-  }
-}
+/* --- incidents --- */
 
 static bool
 any_lasting (const GPtrArray *findings)
@@ -181,7 +128,7 @@ fall_began (Watch *watch, const Finding *finding, gint64 time_us)
   gint64 began = 0;
   for (guint i = 0; i < memory->structures->len; i++) {
     const WatchStructure *structure = memory->structures->pdata[i];
-    if (strcmp (structure->path, finding->structure) == 0)
+    if (finding->structure[0] == '\0' || strcmp (structure->path, finding->structure) == 0)
       began = MAX (began, peaks_last_high (structure->peaks, time_us));
   }
   return began;
@@ -251,19 +198,17 @@ void
 watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 time_us, const WatchDisk *disks,
              guint n_disks, Verdict *verdict)
 {
-  *verdict = (Verdict){ .findings = findings_new () };
+  *verdict = (Verdict){ .findings = findings_new (), .blind = blind_spots_new () };
+  reliefs_expire (watch->reliefs, time_us);
   for (guint i = 0; i < n_disks; i++)
-    if (disks[i].seen)
-      judge_disk (watch, detectors, time_us, &disks[i], verdict->findings);
-    else
-      add_blind (verdict->findings, &disks[i]);
+    watch_judge_disk (watch, detectors, time_us, &disks[i], verdict->findings, verdict->blind);
   verdict->level = findings_level (verdict->findings);
   if (watch->incident)
     follow_incident (watch, time_us, verdict);
   else if (verdict->level >= LEVEL_WARN)
     open_incident (watch, number, time_us, verdict);
   if (watch->incident == NULL && verdict->level != LEVEL_BLIND) {
-    learn (watch, time_us);
+    watch_learn (watch, time_us);
     watch->good = number;
   }
   if (verdict->opened || verdict->raised || verdict->resolved
@@ -313,18 +258,40 @@ watch_end_listed (Watch *watch, const char *id)
   return incident;
 }
 
-void
-watch_close_incident (Watch *watch, bool false_positive)
+/* One rule counts once, however many findings it made. */
+static void
+relieve (Watch *watch, const GPtrArray *findings, gint64 now_us)
 {
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  for (guint i = 0; i < findings->len; i++) {
+    const Finding *finding = findings->pdata[i];
+    if (finding->soft && finding->level >= LEVEL_WARN && g_hash_table_add (seen, finding->rule))
+      reliefs_add (watch->reliefs, finding->rule, now_us);
+  }
+}
+
+void
+watch_false_positive (Watch *watch, const char *id, const GPtrArray *findings, gint64 now_us)
+{
+  bool open = watch->incident && strcmp (watch->incident->id, id) == 0;
   GHashTableIter iter;
   gpointer value;
-  g_clear_pointer (&watch->incident, incident_free);
+  relieve (watch, findings, now_us);
   g_hash_table_iter_init (&iter, watch->disks);
-  while (false_positive && g_hash_table_iter_next (&iter, NULL, &value)) {
+  while (open && g_hash_table_iter_next (&iter, NULL, &value)) {
     WatchMemory *memory = value;
     g_free (memory->good);
     memory->good = memory->last ? g_memdup2 (memory->last, sizeof *memory->last) : NULL;
     g_ptr_array_set_size (memory->structures, 0);
   }
+  if (open)
+    g_clear_pointer (&watch->incident, incident_free);
   watch_save (watch);
+}
+
+GPtrArray *
+watch_reliefs (Watch *watch, gint64 now_us)
+{
+  reliefs_expire (watch->reliefs, now_us);
+  return reliefs_copy (watch->reliefs);
 }

@@ -32,6 +32,7 @@ typedef struct {
 typedef struct {
   Level level;         /* the snapshot's: at least the open incident's */
   GPtrArray *findings; /* Finding: of this snapshot */
+  GPtrArray *blind;    /* BlindSpot: what its rules cannot see */
   bool opened, raised; /* by this snapshot */
   Incident *resolved;  /* that it ended, since all is as it was, or quiet for an hour; NULL: none */
 } Verdict;
@@ -61,8 +62,11 @@ bool watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray
 /* All files are back: ends the incident `id` if lists alone have found it, and returns it, to be freed; NULL:
  * nothing has happened. */
 Incident *watch_end_listed (Watch *watch, const char *id);
-/* A person has looked.  false_positive: what is there now is what is normal. */
-void watch_close_incident (Watch *watch, bool false_positive);
+/* It was a false positive: an open incident with this id ends, and what is there now is what is normal.  Soft
+ * rules among `findings` are relieved on this guest, whether it is open still or not. */
+void watch_false_positive (Watch *watch, const char *id, const GPtrArray *findings, gint64 now_us);
+/* Relief: what holds at that time; g_ptr_array_unref() */
+GPtrArray *watch_reliefs (Watch *watch, gint64 now_us);
 json_object *incident_to_json (const Incident *incident);
 Incident *incident_from_json (json_object *json, GError **error);
 Incident *incident_copy (const Incident *incident);

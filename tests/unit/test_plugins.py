@@ -20,7 +20,7 @@ CHECK = BUILD / "guardd-plugin-check"
 SANITIZED = "asan" in BUILD.name  # what is not sanitized cannot load what is, and the other way round
 
 
-DETECTORS = ("change", "loss", "structure")
+DETECTORS = ("baseline", "change", "loss", "structure")
 
 
 def checked(plugin, *params, tool=CHECK, temporary=None):
@@ -61,7 +61,7 @@ def check(plugin, *params):
 
 def test_every_plugin_of_the_tree_is_checked_here(_):
     equal(sorted(path.stem for path in (BUILD / "plugins").glob("*.so")),
-          ["alert-exec", "alert-syslog", "alert-webhook", "detector-change", "detector-loss", "detector-structure", "storage-qcow2"])
+          ["alert-exec", "alert-syslog", "alert-webhook", "detector-baseline", "detector-change", "detector-loss", "detector-structure", "storage-qcow2"])
 
 
 def test_storage_qcow2(_):
@@ -76,7 +76,7 @@ def test_detectors(_):
 def test_every_threshold_is_in_the_manual_with_its_default(_):
     page = (ROOT / "docs/man/guardd.conf.5").read_text()
     for name in DETECTORS:
-        _, text = checked(BUILD / "plugins" / f"detector-{name}.so")
+        _, text = checked(BUILD / "plugins" / f"detector-{name}.so", "nonsense=1")
         known = re.search(r'has no parameter "no-plugin-has-this"; accepted: ([a-z_, ]+)', text).group(1).split(", ")
         source = (ROOT / f"plugins/detector/{name}/plugin.c").read_text()
         section = page.split(f".SS [detector {name}]", 1)[1].split(".S", 1)[0]
