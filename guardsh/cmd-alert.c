@@ -39,6 +39,17 @@ static const Column finding_columns[] = {
   { "Part", "structure", CELL_TEXT }, { "Finding", "text", CELL_TEXT }, { NULL, NULL, CELL_TEXT },
 };
 
+static const Column number_columns[] = {
+  { "Rule", "rule", CELL_TEXT },
+  { "Disk", "disk", CELL_TEXT },
+  { "Seen", "seen", CELL_NUMBER },
+  { "Expected", "expected", CELL_NUMBER },
+  { "Unit", "unit", CELL_TEXT },
+  { "Against", "horizon", CELL_NOTE },
+  { "A false positive relieves it", "soft", CELL_YES },
+  { NULL, NULL, CELL_TEXT },
+};
+
 static const Option list_options[]
     = { { "domain", OPTION_STRING, true, false, "only its alerts" }, NO_OPTION };
 
@@ -58,6 +69,41 @@ run_list (Shell *shell, const Words *words)
 static const Option alert_options[]
     = { { "alert", OPTION_STRING, true, true, "its id, or the first characters of it" }, NO_OPTION };
 
+static void
+print_considered (json_object *finding, bool *any)
+{
+  json_object *considered;
+  const char *rule;
+  if (!json_get_string (finding, "rule", &rule, NULL)
+      || !json_get_array (finding, "considered", &considered, NULL))
+    return;
+  for (size_t i = 0; i < json_object_array_length (considered); i++) {
+    const char *text = json_object_get_string (json_object_array_get_idx (considered, i));
+    g_autofree char *safe = shell_escape (text ? text : ""), *safe_rule = shell_escape (rule);
+    printf ("%s  %s: %s\n", *any ? "" : "\nConsidered and rejected:\n", safe_rule, safe);
+    *any = true;
+  }
+}
+
+/* The numbers behind the findings, and what else would explain them but does not. */
+static void
+print_evidence (json_object *findings)
+{
+  g_autoptr (json_object) numbers = json_object_new_array ();
+  for (size_t i = 0; i < json_object_array_length (findings); i++) {
+    json_object *finding = json_object_array_get_idx (findings, i);
+    if (json_object_object_get (finding, "unit"))
+      json_object_array_add (numbers, json_object_get (finding));
+  }
+  if (json_object_array_length (numbers) > 0) {
+    puts ("");
+    table_print (numbers, number_columns);
+  }
+  bool any = false;
+  for (size_t i = 0; i < json_object_array_length (findings); i++)
+    print_considered (json_object_array_get_idx (findings, i), &any);
+}
+
 static int
 run_info (Shell *shell, const Words *words)
 {
@@ -72,6 +118,7 @@ run_info (Shell *shell, const Words *words)
   if (json_get_object (answer, "alert", &body, NULL) && json_get_array (body, "findings", &findings, NULL)) {
     puts ("");
     table_print (findings, finding_columns);
+    print_evidence (findings);
   }
   return EXIT_DONE;
 }
@@ -90,7 +137,8 @@ run_ack (Shell *shell, const Words *words)
   if (answer == NULL)
     return EXIT_FAILED;
   if (!shell_print_json (shell, answer) && !shell->quiet)
-    puts ("Acknowledged; what is held stays held: see snapshot-release");
+    puts (
+        "Acknowledged; what is held stays held: see snapshot-release; dominfo says which rules are relieved");
   return EXIT_DONE;
 }
 

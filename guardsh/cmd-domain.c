@@ -54,6 +54,60 @@ static const Column disk_columns[] = {
   { NULL, NULL, CELL_TEXT },
 };
 
+static const Column blind_columns[] = {
+  { "Disk", "disk", CELL_TEXT },
+  { "Part", "structure", CELL_TEXT },
+  { "Rules", "rules_text", CELL_NOTE },
+  { "Only late", "late", CELL_YES },
+  { "Why they do not see it", "why", CELL_TEXT },
+  { NULL, NULL, CELL_TEXT },
+};
+
+static const Column relief_columns[] = {
+  { "Rule", "rule", CELL_TEXT },
+  { "Relieved by percent", "percent", CELL_NUMBER },
+  { "Until", "until", CELL_TIME },
+  { NULL, NULL, CELL_TEXT },
+};
+
+/* All disks' in one table; a list of rules as one text. */
+static json_object *
+collect_blind (json_object *disks)
+{
+  json_object *all = json_object_new_array (), *blind, *rules;
+  for (size_t i = 0; i < json_object_array_length (disks); i++) {
+    json_object *disk = json_object_array_get_idx (disks, i);
+    size_t n = json_get_array (disk, "blind", &blind, NULL) ? json_object_array_length (blind) : 0;
+    for (size_t k = 0; k < n; k++) {
+      json_object *spot = json_object_array_get_idx (blind, k);
+      g_autoptr (GString) text = g_string_new (NULL);
+      size_t n_rules = json_get_array (spot, "rules", &rules, NULL) ? json_object_array_length (rules) : 0;
+      for (size_t r = 0; r < n_rules; r++)
+        g_string_append_printf (text, "%s%s", r ? " " : "",
+                                json_object_get_string (json_object_array_get_idx (rules, r)));
+      json_add_string (spot, "rules_text", n_rules ? text->str : "all");
+      json_object_array_add (all, json_object_get (spot));
+    }
+  }
+  return all;
+}
+
+/* What guardd cannot see, and what it was told to be patient with. */
+static void
+print_blind (json_object *answer, json_object *disks)
+{
+  json_object *reliefs;
+  g_autoptr (json_object) blind = collect_blind (disks);
+  if (json_object_array_length (blind) > 0) {
+    puts ("\nRules that are blind here:");
+    table_print (blind, blind_columns);
+  }
+  if (json_get_array (answer, "reliefs", &reliefs, NULL) && json_object_array_length (reliefs) > 0) {
+    puts ("\nRelieved by false positives:");
+    table_print (reliefs, relief_columns);
+  }
+}
+
 static int
 run_dominfo (Shell *shell, const Words *words)
 {
@@ -68,6 +122,7 @@ run_dominfo (Shell *shell, const Words *words)
   if (json_get_array (answer, "disks", &disks, NULL)) {
     putchar ('\n');
     table_print (disks, disk_columns);
+    print_blind (answer, disks);
   }
   return EXIT_DONE;
 }

@@ -5,6 +5,7 @@
 
 #include "shell.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,11 @@ table_cell (json_object *object, const Column *column, gint64 now_us)
   case CELL_YES:
     return g_strdup (json_object_get_boolean (value) ? "yes" : "no");
   case CELL_NUMBER:
+    if (json_object_is_type (value, json_type_double)) {
+      double real = json_object_get_double (value);
+      return g_strdup_printf ("%.*f", real == floor (real) ? 0 : 1, real);
+    }
+    break;
   case CELL_TEXT:
   case CELL_NOTE:
     break;

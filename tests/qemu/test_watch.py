@@ -161,6 +161,96 @@ def test_a_false_positive_makes_what_is_there_normal(bed):
     assert any(s["held"] for s in snapshots(bed)), "what was held stays held"
 
 
+def mail(bed, files):
+    """An ext4 image with so many files in it."""
+    folder, image = bed.images / "mail", bed.images / "mail.raw"
+    folder.mkdir()
+    for number in range(files):
+        (folder / f"m{number}").write_text(f"message {number}")
+    with open(image, "wb") as file:
+        file.truncate(64 * MIB)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-N", "4096", "-d", folder, image], check=True)
+    return image
+
+
+def delete(image, numbers):
+    commands = "".join(f"rm m{number}\n" for number in numbers)
+    subprocess.run(["debugfs", "-w", "-f", "-", image], input=commands, text=True, check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_a_false_positive_relieves_its_soft_rule_on_its_guest_and_says_so(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    image = mail(bed, 2000)
+    put(guest, "vda", image)
+    bed.guardd(interval="7d")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "ok")
+    delete(image, range(500))
+    put(guest, "vda", image)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "warn")
+    alert, = bed.sh("alert-list")["alerts"]
+    finding, = bed.sh("alert-info", alert["id"])["alert"]["findings"]
+    equal((finding["rule"], finding["soft"], finding["horizon"]), ("deletion", True, "last-good"))
+    assert any("not another filesystem in its place" in text for text in finding["considered"]), finding
+    shown = bed.daemon.guardsh("alert-info", alert["id"]).stdout
+    assert "Considered and rejected:" in shown and "not a resize" in shown, shown
+    equal(bed.sh("dominfo", "web01")["reliefs"], [])
+    bed.sh("alert-ack", alert["id"], "--as", "false-positive")
+    bed.sh("alert-ack", alert["id"], "--as", "false-positive")  # said twice, it counts once
+    relief, = bed.sh("dominfo", "web01")["reliefs"]
+    equal((relief["rule"], relief["percent"]), ("deletion", 5))
+    bed.daemon.restart()
+    delete(image, range(500, 830))  # 22 %: a fifth would have been enough
+    put(guest, "vda", image)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "ok")
+    relief, = bed.sh("dominfo", "web01")["reliefs"]
+    assert "Relieved by false positives:" in bed.daemon.guardsh("dominfo", "web01").stdout
+    delete(image, range(830, 1200))  # 31 %
+    put(guest, "vda", image)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "warn")
+
+
+def test_what_cannot_be_seen_of_a_disk_is_said_and_told_with_an_alert(bed):
+    receiver = Receiver().start()
+    guest = bed.paused_guest("web01", [Disk("256M", "raw"), Disk("64M", "raw")])
+    filesystem(bed, guest)
+    secret = bed.images / "secret.raw"
+    with open(secret, "wb") as file:
+        file.truncate(64 * MIB)
+    subprocess.run(["cryptsetup", "luksFormat", "-q", "--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", secret, "-"],
+                   input=b"a key", check=True)
+    put(guest, "vdb", secret)
+    bed.guardd(interval="7d", alert=f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\n")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    judged(bed, 1)
+    guest.write("vda", "200M", "1M", 1)
+    judged(bed, bed.sh("snapshot-create", "web01")["number"])
+    disks = {disk["target"]: disk["blind"] for disk in bed.sh("dominfo", "web01")["disks"]}
+    hidden = {rule for spot in disks["vdb"] if "encrypted by the guest" in spot["why"] for rule in spot["rules"]}
+    assert {"mass-deletion", "slow-deletion", "encryption", "in-use-zeroed", "formatted"} <= hidden, disks
+    assert not any("encrypted" in spot["why"] for spot in disks["vda"]), disks
+    assert any("unusual" in spot["rules"] and "learnt" in spot["why"] for spot in disks["vda"]), disks
+    shown = bed.daemon.guardsh("dominfo", "web01").stdout
+    assert "Rules that are blind here:" in shown and "encrypted by the guest" in shown, shown
+    wipe(guest)
+    judged(bed, bed.sh("snapshot-create", "web01")["number"])
+    until(lambda: receiver.alerts, 20, "the alert")
+    assert any(spot["disk"] == "vdb" and "encrypted" in spot["why"] for spot in receiver.bodies[0]["blind"]), receiver.bodies
+
+
+def test_a_threshold_of_the_configuration_counts(bed):
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    image = mail(bed, 2000)
+    put(guest, "vda", image)
+    bed.guardd(interval="7d", alert="[detector loss]\nwarn_percent = 5\nwarn_inodes = 100\n")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "ok")
+    delete(image, range(150))
+    put(guest, "vda", image)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "warn")
+
+
 def test_an_incident_outlives_a_restart(bed):
     guest, receiver = alarmed(bed)
     wipe(guest)
