@@ -120,7 +120,8 @@ static void
 judge_encrypted (const struct thresholds *limit, const struct say *to)
 {
   const struct guardd_observation *now = to->input->now;
-  uint64_t kept = 0, high = now->changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT];
+  double kept = 0; /* a sum that a lying sentinel cannot make overflow */
+  uint64_t high = now->changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT];
   uint64_t mid = now->changed[GUARDD_CHANGE_LOW_TO_MID][GUARDD_PLACE_KEPT];
   uint64_t full = say_relieved (to, "encryption", limit->suspicious_percent);
   uint64_t partial = say_relieved (to, "partial-encryption", limit->suspicious_percent);
@@ -128,32 +129,36 @@ judge_encrypted (const struct thresholds *limit, const struct say *to)
   double percent;
   bool random = is_random_already (to->input->history, &percent);
   for (unsigned i = 0; i < GUARDD_CHANGE_CLASSES; i++)
-    kept += now->changed[i][GUARDD_PLACE_KEPT];
+    kept += (double)now->changed[i][GUARDD_PLACE_KEPT];
   struct guardd_finding finding = { .structure = "",
                                     .unit = "percent of what was overwritten in place",
                                     .horizon = "last-good",
                                     .considered = considered.sentences };
-  bool critical = high >= limit->encrypted_bytes && high >= kept / 100 * limit->encrypted_percent;
-  if (critical || (!random && high >= limit->suspicious_bytes && high >= kept / 100 * full)) {
+  bool critical
+      = high >= limit->encrypted_bytes && (double)high >= kept / 100 * (double)limit->encrypted_percent;
+  if (critical || (!random && high >= limit->suspicious_bytes && (double)high >= kept / 100 * (double)full)) {
     consider_content (to, high, now->changed[GUARDD_CHANGE_LOW_TO_HIGH], &considered);
     finding.n_considered = considered.n;
     finding.soft = !critical;
     finding.rule = "encryption";
     finding.level = critical ? GUARDD_LEVEL_CRITICAL : GUARDD_LEVEL_WARN;
-    finding.seen = 100.0 * (double)high / (double)kept;
+    finding.seen = 100.0 * (double)high / kept;
     finding.expected = (double)(critical ? limit->encrypted_percent : full);
     say (to, finding,
          "disk %s: %llu MiB of ordinary content were overwritten in place with what looks encrypted (%.0f %% "
          "of what "
          "was overwritten; not compression: that writes new files into free space)",
          to->input->disk, (unsigned long long)(high / MIB), finding.seen);
-  } else if (!random && mid + high >= limit->suspicious_bytes && mid >= kept / 100 * partial) {
+  } else if (!random
+             && mid >= limit->suspicious_bytes
+                           - (high < limit->suspicious_bytes ? high : limit->suspicious_bytes)
+             && (double)mid >= kept / 100 * (double)partial && mid > 0) {
     consider_content (to, mid, now->changed[GUARDD_CHANGE_LOW_TO_MID], &considered);
     finding.n_considered = considered.n;
     finding.soft = 1;
     finding.rule = "partial-encryption";
     finding.level = GUARDD_LEVEL_WARN;
-    finding.seen = 100.0 * (double)mid / (double)kept;
+    finding.seen = 100.0 * (double)mid / kept;
     finding.expected = (double)partial;
     say (to, finding,
          "disk %s: entropy rose by 1.5 bits a byte or more in %llu MiB that were overwritten in place: as "
