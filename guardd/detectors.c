@@ -185,7 +185,7 @@ take_finding (void *opaque, const struct guardd_finding *from)
   finding->structure = clean (from->structure);
   finding->text = clean (from->text);
   finding->lasting = from->lasting != 0;
-  finding->slow = from->slow != 0;
+  finding->slow = from->slow;
   finding->seen = from->seen;
   finding->expected = from->expected;
   finding->unit = from->unit ? clean (from->unit) : NULL;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "peaks.h"
+#include "tally.h"
 #include "watch.h"
 
 typedef struct {
@@ -16,6 +17,7 @@ typedef struct {
   struct guardd_observation *good; /* as it was when nothing was wrong; NULL: not seen yet */
   struct guardd_observation *last;
   GPtrArray *structures; /* WatchStructure */
+  Tally *tally;
 } WatchMemory;
 
 struct Watch {

@@ -14,6 +14,7 @@ memory_free (gpointer data)
   g_free (memory->good);
   g_free (memory->last);
   g_ptr_array_unref (memory->structures);
+  tally_free (memory->tally);
   g_free (memory);
 }
 
@@ -33,6 +34,7 @@ watch_memory (Watch *watch, const char *target)
   if (memory == NULL) {
     memory = g_new0 (WatchMemory, 1);
     memory->structures = g_ptr_array_new_with_free_func (watch_structure_free);
+    memory->tally = tally_new ();
     g_hash_table_insert (watch->disks, g_strdup (target), memory);
   }
   return memory;
@@ -127,6 +129,9 @@ judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const Watc
     if (structure)
       peaks_get (structure->peaks, time_us, peaks[i]);
   }
+  struct guardd_recent recent;
+  tally_add (memory->tally, time_us, disk->seen);
+  tally_get (memory->tally, time_us, &recent);
   const struct guardd_judge_input input = {
     .size_of = sizeof input,
     .disk = disk->target,
@@ -134,6 +139,7 @@ judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const Watc
     .now = disk->seen,
     .before = memory->good,
     .peaks = (const struct guardd_peak (*)[GUARDD_HORIZONS])peaks,
+    .recent = &recent,
   };
   detectors_judge (detectors, &input, findings);
   g_free (memory->last);
@@ -179,6 +185,8 @@ fall_began (Watch *watch, const Finding *finding, gint64 time_us)
 {
   const WatchMemory *memory = watch_memory (watch, finding->disk);
   gint64 began = 0;
+  if (finding->slow == GUARDD_SLOW_RECENT)
+    return tally_began (memory->tally, time_us) - 1; /* that snapshot is bad */
   for (guint i = 0; i < memory->structures->len; i++) {
     const WatchStructure *structure = memory->structures->pdata[i];
     if (strcmp (structure->path, finding->structure) == 0)
@@ -296,6 +304,7 @@ watch_close_incident (Watch *watch, bool false_positive)
     g_free (memory->good);
     memory->good = memory->last ? g_memdup2 (memory->last, sizeof *memory->last) : NULL;
     g_ptr_array_set_size (memory->structures, 0);
+    tally_clear (memory->tally);
   }
   watch_save (watch);
 }

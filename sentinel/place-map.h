@@ -8,9 +8,22 @@
 
 #include <guardd/observation.h>
 
+#define PLACE_SAMPLE_MAX 64u
+
+/* What was in use before and is free now. */
+struct place_freed {
+  uint64_t bytes;
+  uint64_t inodes;     /* files and directories that are gone */
+  uint64_t new_inodes; /* that came */
+  uint32_t n_sample;
+  uint64_t sample[PLACE_SAMPLE_MAX]; /* blocks of it, bytes from the filesystem's start */
+};
+
 struct place_map {
   /* Of the block at `offset`, bytes from the filesystem's start. */
   enum guardd_change_place (*of) (struct place_map *map, uint64_t offset);
+  /* NULL: what was freed is not known. */
+  void (*freed) (struct place_map *map, struct place_freed *freed);
   void (*close) (struct place_map *map);
 };
 

@@ -7,12 +7,13 @@
 #define PIECE 4096u
 
 struct maps {
-  const struct guardd_observation *seen;
+  struct guardd_observation *seen;
   const struct probe_views *views;
   struct view_source *before;
   uint32_t open; /* whose maps are open; GUARDD_STRUCTURES_MAX: nobody's */
   struct view view_before;
-  struct place_map *map; /* NULL: they cannot be read */
+  struct place_map *map;             /* NULL: they cannot be read */
+  bool added[GUARDD_STRUCTURES_MAX]; /* what was freed of it */
 };
 
 /* The innermost structure that holds a byte of the disk; *inside: where in it. */
@@ -32,9 +33,46 @@ find_structure (const struct maps *maps, uint64_t offset, uint64_t *inside)
   return GUARDD_STRUCTURES_MAX;
 }
 
+/* Collision entropy of a block of 4096: that of random bytes is 7.9 bits, of compressed ones 7.8 and more;
+ * text and programs have less than 6.  Zeros are neither. */
+static bool
+is_ordinary (const uint8_t *data)
+{
+  uint32_t counts[256] = { 0 };
+  uint64_t collisions = 0;
+  for (uint32_t i = 0; i < PIECE; i++)
+    counts[data[i]]++;
+  for (uint32_t i = 0; i < 256; i++)
+    collisions += (uint64_t)counts[i] * counts[i];
+  return counts[0] < PIECE && collisions > (uint64_t)PIECE * PIECE / 128;
+}
+
+static void
+add_freed (struct maps *maps)
+{
+  struct place_freed freed = { 0 };
+  struct guardd_exchange *exchange = &maps->seen->exchange;
+  uint8_t data[PIECE];
+  uint32_t ordinary = 0, read = 0;
+  maps->map->freed (maps->map, &freed);
+  for (uint32_t i = 0; i < freed.n_sample; i++)
+    if (view_read (&maps->view_before, freed.sample[i], data, sizeof data)) {
+      ordinary += is_ordinary (data);
+      read++;
+    }
+  exchange->freed_bytes += freed.bytes;
+  exchange->freed_low_bytes += read ? (uint64_t)((double)freed.bytes * ordinary / read) : 0;
+  exchange->freed_inodes += freed.inodes;
+  exchange->new_inodes += freed.new_inodes;
+}
+
 static void
 close_maps (struct maps *maps)
 {
+  if (maps->map && maps->map->freed && !maps->added[maps->open]) {
+    maps->added[maps->open] = true;
+    add_freed (maps);
+  }
   if (maps->map)
     maps->map->close (maps->map);
   maps->map = NULL;

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "bytes.h"
+#include "ext.h"
+#include "place-map.h"
+
+#define GROUPS_MAX 128u /* that are compared; of more, evenly chosen ones */
+
+struct pair {
+  struct ext *now, *before;
+  uint8_t *is, *was; /* bitmaps of one group */
+};
+
+static bool
+group_changed (const struct pair *pair, uint32_t group)
+{
+  const uint8_t *is = pair->now->descriptors + (size_t)group * pair->now->descriptor_size;
+  const uint8_t *was = pair->before->descriptors + (size_t)group * pair->before->descriptor_size;
+  return memcmp (is, was, pair->now->descriptor_size) != 0;
+}
+
+/* One of the two bitmaps that a group has; what is not initialised has nothing in use. */
+static bool
+read_bitmap (struct ext *fs, uint32_t group, bool of_inodes, uint8_t *bitmap)
+{
+  struct ext_group is;
+  ext_group (fs, group, &is);
+  if (is.flags & (of_inodes ? EXT_GROUP_INODE_UNINIT : EXT_GROUP_BLOCK_UNINIT)) {
+    memset (bitmap, 0, fs->block_size);
+    return true;
+  }
+  return ext_read_block (fs, of_inodes ? is.inode_bitmap : is.block_bitmap, bitmap);
+}
+
+/* Every 2^n-th freed block, so that the sample is spread over all of them. */
+struct sampler {
+  struct place_freed *into;
+  uint64_t seen, step;
+};
+
+static void
+sample (struct sampler *sampler, uint64_t offset)
+{
+  struct place_freed *into = sampler->into;
+  if (sampler->seen++ % sampler->step != 0)
+    return;
+  if (into->n_sample == PLACE_SAMPLE_MAX) {
+    for (uint32_t i = 0; i < PLACE_SAMPLE_MAX / 2; i++)
+      into->sample[i] = into->sample[2 * i];
+    into->n_sample = PLACE_SAMPLE_MAX / 2;
+    sampler->step *= 2;
+    if ((sampler->seen - 1) % sampler->step != 0)
+      return;
+  }
+  into->sample[into->n_sample++] = offset;
+}
+
+static void
+compare_blocks (const struct pair *pair, uint32_t group, struct sampler *sampler)
+{
+  struct ext *fs = pair->now;
+  uint64_t cluster = (uint64_t)fs->cluster_blocks * fs->block_size,
+           start = ext_group_start (fs, group) * fs->block_size;
+  if (!read_bitmap (fs, group, false, pair->is) || !read_bitmap (pair->before, group, false, pair->was))
+    return;
+  for (uint64_t bit = 0; bit < fs->block_size * 8ull && start + bit * cluster < fs->blocks * fs->block_size;
+       bit++)
+    if (pair->was[bit / 8] >> bit % 8 & 1 && !(pair->is[bit / 8] >> bit % 8 & 1)) {
+      sampler->into->bytes += cluster;
+      sample (sampler, start + bit * cluster);
+    }
+}
+
+static void
+compare_inodes (const struct pair *pair, uint32_t group, struct place_freed *freed)
+{
+  if (!read_bitmap (pair->now, group, true, pair->is) || !read_bitmap (pair->before, group, true, pair->was))
+    return;
+  for (uint32_t i = 0; i < pair->now->group_inodes / 8; i++) {
+    freed->inodes += (uint64_t)__builtin_popcount (pair->was[i] & ~pair->is[i]);
+    freed->new_inodes += (uint64_t)__builtin_popcount (pair->is[i] & ~pair->was[i]);
+  }
+}
+
+void
+ext_freed (struct ext *now, struct ext *before, struct place_freed *freed)
+{
+  bytes_autofree uint8_t *is = malloc (now->block_size), *was = malloc (now->block_size);
+  struct pair pair = { now, before, is, was };
+  struct sampler sampler = { freed, 0, 1 };
+  uint32_t groups = now->groups < before->groups ? now->groups : before->groups, changed = 0, nth = 0;
+  if (is == NULL || was == NULL || now->descriptor_size != before->descriptor_size)
+    return;
+  for (uint32_t i = 0; i < groups; i++)
+    changed += group_changed (&pair, i);
+  uint32_t step = (changed + GROUPS_MAX - 1) / GROUPS_MAX;
+  for (uint32_t i = 0; i < groups; i++)
+    if (group_changed (&pair, i) && nth++ % step == 0) {
+      compare_blocks (&pair, i, &sampler);
+      compare_inodes (&pair, i, freed);
+    }
+  freed->bytes *= step;
+  freed->inodes *= step;
+  freed->new_inodes *= step;
+}
