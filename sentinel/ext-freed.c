@@ -8,6 +8,7 @@
 struct pair {
   struct ext *now, *before;
   uint8_t *is, *was; /* bitmaps of one group */
+  const struct ext_between *between;
 };
 
 static bool
@@ -64,7 +65,9 @@ compare_blocks (const struct pair *pair, uint32_t group, struct sampler *sampler
     return;
   for (uint64_t bit = 0; bit < fs->block_size * 8ull && start + bit * cluster < fs->blocks * fs->block_size;
        bit++)
-    if (pair->was[bit / 8] >> bit % 8 & 1 && !(pair->is[bit / 8] >> bit % 8 & 1)) {
+    if (pair->was[bit / 8] >> bit % 8 & 1
+        && (!(pair->is[bit / 8] >> bit % 8 & 1)
+            || (pair->between && ext_between_was_free (pair->between, group, bit)))) {
       sampler->into->bytes += cluster;
       sample (sampler, start + bit * cluster);
     }
@@ -82,10 +85,10 @@ compare_inodes (const struct pair *pair, uint32_t group, struct place_freed *fre
 }
 
 void
-ext_freed (struct ext *now, struct ext *before, struct place_freed *freed)
+ext_freed (struct ext *now, struct ext *before, const struct ext_between *between, struct place_freed *freed)
 {
   bytes_autofree uint8_t *is = malloc (now->block_size), *was = malloc (now->block_size);
-  struct pair pair = { now, before, is, was };
+  struct pair pair = { now, before, is, was, between };
   struct sampler sampler = { freed, 0, 1 };
   uint32_t groups = now->groups < before->groups ? now->groups : before->groups, changed = 0, nth = 0;
   if (is == NULL || was == NULL || now->descriptor_size != before->descriptor_size)

@@ -117,7 +117,7 @@ static void
 place_freed (struct place_map *map, struct place_freed *freed)
 {
   struct ext_place *place = (struct ext_place *)map;
-  ext_freed (&place->now.fs, &place->before.fs, freed);
+  ext_freed (&place->now.fs, &place->before.fs, place->between, freed);
 }
 
 static void

@@ -69,8 +69,10 @@ bool ext_between_was_free (const struct ext_between *between, uint32_t group, ui
 
 /* --- ext-freed.c --- */
 struct place_freed;
-/* By the bitmaps of groups whose descriptors say that they changed. */
-void ext_freed (struct ext *now, struct ext *before, struct place_freed *freed);
+/* By the bitmaps of groups whose descriptors say that they changed.  between (NULL: not known): what was
+ * freed and given to another file counts as well. */
+void ext_freed (struct ext *now, struct ext *before, const struct ext_between *between,
+                struct place_freed *freed);
 
 /* --- ext-inode.c --- */
 /* Where block `logical` of the file whose i_block[] this is lies; 0: nowhere. */

@@ -48,7 +48,8 @@ allocated (const struct guardd_observation *seen)
   return sum;
 }
 
-#define EXCHANGED_PERCENT 60u /* of what came and of what went */
+#define CAME_HIGH_PERCENT 50u /* a file's last block is mostly not full, and so of no high entropy */
+#define WENT_LOW_PERCENT 60u
 
 typedef const uint64_t (*changes)[GUARDD_PLACES];
 
@@ -176,8 +177,8 @@ judge_exchanged (const struct thresholds *limit, const struct say *to, changes o
   uint64_t low = exchange->freed_low_bytes;
   if (exchange->freed_inodes < limit->exchanged_files
       || !is_about (exchange->new_inodes, exchange->freed_inodes, 75, 133) || low < limit->suspicious_bytes
-      || high < limit->suspicious_bytes || high < all / 100 * EXCHANGED_PERCENT
-      || low < exchange->freed_bytes / 100 * EXCHANGED_PERCENT || !is_about (high, low, 75, 150))
+      || high < limit->suspicious_bytes || !is_about (all, exchange->freed_bytes, 75, 150)
+      || high < all / 100 * CAME_HIGH_PERCENT || low < exchange->freed_bytes / 100 * WENT_LOW_PERCENT)
     return;
   bool critical = high >= limit->encrypted_bytes && exchange->freed_inodes >= limit->exchanged_many_files;
   struct guardd_finding finding = { .rule = "encryption-into-new-files",
