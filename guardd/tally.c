@@ -42,6 +42,8 @@ add (struct guardd_recent *to, const struct guardd_recent *from)
       to->changed[i][j] += from->changed[i][j];
   to->exchange.freed_bytes += from->exchange.freed_bytes;
   to->exchange.freed_low_bytes += from->exchange.freed_low_bytes;
+  to->exchange.taken_bytes += from->exchange.taken_bytes;
+  to->exchange.taken_high_bytes += from->exchange.taken_high_bytes;
   to->exchange.freed_inodes += from->exchange.freed_inodes;
   to->exchange.new_inodes += from->exchange.new_inodes;
 }
@@ -88,7 +90,7 @@ became_high (const struct guardd_recent *sum)
 {
   static const enum guardd_change_class classes[]
       = { GUARDD_CHANGE_LOW_TO_HIGH, GUARDD_CHANGE_LOW_TO_MID, GUARDD_CHANGE_ZERO_TO_HIGH };
-  guint64 high = sum->exchange.freed_low_bytes;
+  guint64 high = sum->exchange.freed_low_bytes + sum->exchange.taken_high_bytes;
   for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
     high += sum->changed[classes[i]][GUARDD_PLACE_KEPT] + sum->changed[classes[i]][GUARDD_PLACE_LATE]
             + sum->changed[classes[i]][GUARDD_PLACE_NEW];

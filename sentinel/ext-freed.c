@@ -34,43 +34,44 @@ read_bitmap (struct ext *fs, uint32_t group, bool of_inodes, uint8_t *bitmap)
 
 /* Every 2^n-th freed block, so that the sample is spread over all of them. */
 struct sampler {
-  struct place_freed *into;
+  struct place_sample *into;
   uint64_t seen, step;
 };
 
 static void
-sample (struct sampler *sampler, uint64_t offset)
+sample (struct sampler *sampler, uint64_t offset, uint64_t length)
 {
-  struct place_freed *into = sampler->into;
+  struct place_sample *into = sampler->into;
+  into->bytes += length;
   if (sampler->seen++ % sampler->step != 0)
     return;
-  if (into->n_sample == PLACE_SAMPLE_MAX) {
+  if (into->n == PLACE_SAMPLE_MAX) {
     for (uint32_t i = 0; i < PLACE_SAMPLE_MAX / 2; i++)
-      into->sample[i] = into->sample[2 * i];
-    into->n_sample = PLACE_SAMPLE_MAX / 2;
+      into->at[i] = into->at[2 * i];
+    into->n = PLACE_SAMPLE_MAX / 2;
     sampler->step *= 2;
     if ((sampler->seen - 1) % sampler->step != 0)
       return;
   }
-  into->sample[into->n_sample++] = offset;
+  into->at[into->n++] = offset;
 }
 
 static void
-compare_blocks (const struct pair *pair, uint32_t group, struct sampler *sampler)
+compare_blocks (const struct pair *pair, uint32_t group, struct sampler *gone, struct sampler *taken)
 {
   struct ext *fs = pair->now;
-  uint64_t cluster = (uint64_t)fs->cluster_blocks * fs->block_size,
-           start = ext_group_start (fs, group) * fs->block_size;
+  uint64_t cluster = (uint64_t)fs->cluster_blocks * fs->block_size;
+  uint64_t start = ext_group_start (fs, group) * fs->block_size, end = fs->blocks * fs->block_size;
   if (!read_bitmap (fs, group, false, pair->is) || !read_bitmap (pair->before, group, false, pair->was))
     return;
-  for (uint64_t bit = 0; bit < fs->block_size * 8ull && start + bit * cluster < fs->blocks * fs->block_size;
-       bit++)
-    if (pair->was[bit / 8] >> bit % 8 & 1
-        && (!(pair->is[bit / 8] >> bit % 8 & 1)
-            || (pair->between && ext_between_was_free (pair->between, group, bit)))) {
-      sampler->into->bytes += cluster;
-      sample (sampler, start + bit * cluster);
-    }
+  for (uint64_t bit = 0; bit < fs->block_size * 8ull && start + bit * cluster < end; bit++) {
+    bool was = pair->was[bit / 8] >> bit % 8 & 1, is = pair->is[bit / 8] >> bit % 8 & 1;
+    bool between = pair->between && ext_between_was_free (pair->between, group, bit);
+    if (was && (!is || between))
+      sample (gone, start + bit * cluster, cluster);
+    if (is && (!was || between))
+      sample (taken, start + bit * cluster, cluster);
+  }
 }
 
 static void
@@ -89,7 +90,7 @@ ext_freed (struct ext *now, struct ext *before, const struct ext_between *betwee
 {
   bytes_autofree uint8_t *is = malloc (now->block_size), *was = malloc (now->block_size);
   struct pair pair = { now, before, is, was, between };
-  struct sampler sampler = { freed, 0, 1 };
+  struct sampler gone = { &freed->gone, 0, 1 }, taken = { &freed->taken, 0, 1 };
   uint32_t groups = now->groups < before->groups ? now->groups : before->groups, changed = 0, nth = 0;
   if (is == NULL || was == NULL || now->descriptor_size != before->descriptor_size)
     return;
@@ -98,10 +99,11 @@ ext_freed (struct ext *now, struct ext *before, const struct ext_between *betwee
   uint32_t step = (changed + GROUPS_MAX - 1) / GROUPS_MAX;
   for (uint32_t i = 0; i < groups; i++)
     if (group_changed (&pair, i) && nth++ % step == 0) {
-      compare_blocks (&pair, i, &sampler);
+      compare_blocks (&pair, i, &gone, &taken);
       compare_inodes (&pair, i, freed);
     }
-  freed->bytes *= step;
+  freed->gone.bytes *= step;
+  freed->taken.bytes *= step;
   freed->inodes *= step;
   freed->new_inodes *= step;
 }

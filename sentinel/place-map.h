@@ -10,13 +10,17 @@
 
 #define PLACE_SAMPLE_MAX 64u
 
-/* What was in use before and is free now. */
+struct place_sample {
+  uint64_t bytes; /* of all */
+  uint32_t n;
+  uint64_t at[PLACE_SAMPLE_MAX]; /* some blocks of it, bytes from the filesystem's start */
+};
+
+/* What was in use before and is free now, or was in between. */
 struct place_freed {
-  uint64_t bytes;
-  uint64_t inodes;     /* files and directories that are gone */
-  uint64_t new_inodes; /* that came */
-  uint32_t n_sample;
-  uint64_t sample[PLACE_SAMPLE_MAX]; /* blocks of it, bytes from the filesystem's start */
+  uint64_t inodes;                 /* files and directories that are gone */
+  uint64_t new_inodes;             /* that came */
+  struct place_sample gone, taken; /* taken: what is in use now and was not, before or in between */
 };
 
 struct place_map {

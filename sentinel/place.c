@@ -34,7 +34,7 @@ find_structure (const struct maps *maps, uint64_t offset, uint64_t *inside)
 }
 
 /* Collision entropy of a block of 4096: that of random bytes is 7.9 bits, of compressed ones 7.8 and more;
- * text and programs have less than 6.  Zeros are neither. */
+ * text and programs have less than 6. */
 static bool
 is_ordinary (const uint8_t *data)
 {
@@ -44,7 +44,21 @@ is_ordinary (const uint8_t *data)
     counts[data[i]]++;
   for (uint32_t i = 0; i < 256; i++)
     collisions += (uint64_t)counts[i] * counts[i];
-  return counts[0] < PIECE && collisions > (uint64_t)PIECE * PIECE / 128;
+  return collisions > (uint64_t)PIECE * PIECE / 128;
+}
+
+/* How many of the bytes that a sample stands for are of ordinary content, or of high entropy. */
+static uint64_t
+share (const struct place_sample *sample, const struct view *view, bool ordinary)
+{
+  uint8_t data[PIECE];
+  uint32_t n = 0, read = 0;
+  for (uint32_t i = 0; i < sample->n; i++)
+    if (view_read (view, sample->at[i], data, sizeof data)) {
+      n += !bytes_are_zero (data, sizeof data) && is_ordinary (data) == ordinary;
+      read++;
+    }
+  return read ? (uint64_t)((double)sample->bytes * n / read) : 0;
 }
 
 static void
@@ -52,16 +66,11 @@ add_freed (struct maps *maps)
 {
   struct place_freed freed = { 0 };
   struct guardd_exchange *exchange = &maps->seen->exchange;
-  uint8_t data[PIECE];
-  uint32_t ordinary = 0, read = 0;
   maps->map->freed (maps->map, &freed);
-  for (uint32_t i = 0; i < freed.n_sample; i++)
-    if (view_read (&maps->view_before, freed.sample[i], data, sizeof data)) {
-      ordinary += is_ordinary (data);
-      read++;
-    }
-  exchange->freed_bytes += freed.bytes;
-  exchange->freed_low_bytes += read ? (uint64_t)((double)freed.bytes * ordinary / read) : 0;
+  exchange->freed_bytes += freed.gone.bytes;
+  exchange->freed_low_bytes += share (&freed.gone, &maps->view_before, true);
+  exchange->taken_bytes += freed.taken.bytes;
+  exchange->taken_high_bytes += share (&freed.taken, &maps->views->of[maps->open], false);
   exchange->freed_inodes += freed.inodes;
   exchange->new_inodes += freed.new_inodes;
 }

@@ -216,13 +216,12 @@ test_exchanged (Fixture *fixture, gconstpointer data)
 {
   struct guardd_observation seen = disk_with (FILES, 10ull << 30);
   g_assert_cmpint (judge (fixture, START, &seen), ==, LEVEL_OK);
-  seen.exchange = (struct guardd_exchange){ 40u << 20, 38u << 20, 400, 410 };
-  seen.changed[GUARDD_CHANGE_ZERO_TO_HIGH][GUARDD_PLACE_NEW] = 9u << 20; /* compressed */
+  seen.exchange
+      = (struct guardd_exchange){ 40u << 20, 38u << 20, 9u << 20, 9u << 20, 400, 410 }; /* compressed */
   g_assert_cmpint (judge (fixture, START + HOUR, &seen), ==, LEVEL_OK);
-  seen.changed[GUARDD_CHANGE_FROM_ZERO][GUARDD_PLACE_NEW] = 40u << 20; /* upgraded */
+  seen.exchange.taken_bytes = 41u << 20; /* upgraded */
   g_assert_cmpint (judge (fixture, START + 2 * HOUR, &seen), ==, LEVEL_OK);
-  seen.changed[GUARDD_CHANGE_FROM_ZERO][GUARDD_PLACE_NEW] = 0;
-  seen.changed[GUARDD_CHANGE_ZERO_TO_HIGH][GUARDD_PLACE_NEW] = 41u << 20;
+  seen.exchange.taken_high_bytes = 40u << 20;
   seen.exchange.new_inodes = 3; /* a build's folder removed, a film downloaded */
   g_assert_cmpint (judge (fixture, START + 3 * HOUR, &seen), ==, LEVEL_OK);
   seen.exchange.new_inodes = 410;

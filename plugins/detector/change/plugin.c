@@ -166,15 +166,10 @@ is_about (uint64_t is, uint64_t what, unsigned from_percent, unsigned to_percent
  * ordinary content is of high entropy.  Compression makes it less, an upgrade writes what is ordinary, a
  * purge writes nothing. */
 static void
-judge_exchanged (const struct thresholds *limit, const struct say *to, changes of,
-                 const struct guardd_exchange *exchange, bool recent)
+judge_exchanged (const struct thresholds *limit, const struct say *to, const struct guardd_exchange *exchange,
+                 bool recent)
 {
-  uint64_t high = of[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_NEW] + of[GUARDD_CHANGE_HIGH][GUARDD_PLACE_NEW]
-                  + of[GUARDD_CHANGE_ZERO_TO_HIGH][GUARDD_PLACE_NEW];
-  uint64_t all = 0;
-  for (unsigned i = 0; i < GUARDD_CHANGE_CLASSES; i++)
-    all += i == GUARDD_CHANGE_TO_ZERO ? 0 : of[i][GUARDD_PLACE_NEW];
-  uint64_t low = exchange->freed_low_bytes;
+  uint64_t all = exchange->taken_bytes, high = exchange->taken_high_bytes, low = exchange->freed_low_bytes;
   if (exchange->freed_inodes < limit->exchanged_files
       || !is_about (exchange->new_inodes, exchange->freed_inodes, 75, 133) || low < limit->suspicious_bytes
       || high < limit->suspicious_bytes || !is_about (all, exchange->freed_bytes, 75, 150)
@@ -205,8 +200,7 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
   judge_zeroed (instance, &to);
   if (!judge_encrypted (instance, &to, input->now->changed, false) && recent)
     judge_encrypted (instance, &to, recent->changed, true);
-  judge_exchanged (instance, &to, recent ? recent->changed : input->now->changed,
-                   recent ? &recent->exchange : &input->now->exchange, recent != NULL);
+  judge_exchanged (instance, &to, recent ? &recent->exchange : &input->now->exchange, recent != NULL);
   return 0;
 }
 
