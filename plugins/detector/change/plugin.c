@@ -58,7 +58,10 @@ judge_zeroed (const struct thresholds *limit, const struct say *to)
 {
   const struct guardd_observation *now = to->input->now;
   uint64_t kept = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT];
-  uint64_t late = kept + now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_LATE];
+  /* A warning only, and of a share of all: what a wiper does in ten minutes counts together. */
+  changes late_of = to->input->recent ? to->input->recent->changed : now->changed;
+  uint64_t late
+      = late_of[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] + late_of[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_LATE];
   uint64_t metadata = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_METADATA];
   uint64_t of = allocated (now);
   struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL, .structure = "", .unit = "bytes" };
