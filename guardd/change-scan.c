@@ -53,7 +53,7 @@ change_classify (const guint8 *before, const guint8 *now, size_t length)
   if (is_zero (now, length))
     return GUARDD_CHANGE_TO_ZERO;
   if (is_zero (before, length))
-    return GUARDD_CHANGE_FROM_ZERO;
+    return entropy_bits (now, length) >= HIGH_BITS ? GUARDD_CHANGE_ZERO_TO_HIGH : GUARDD_CHANGE_FROM_ZERO;
   double was = entropy_bits (before, length), is = entropy_bits (now, length);
   if (is >= HIGH_BITS)
     return was < LOW_BITS ? GUARDD_CHANGE_LOW_TO_HIGH : GUARDD_CHANGE_HIGH;

@@ -217,7 +217,7 @@ take_finding (void *opaque, const struct guardd_finding *given)
                         .structure = clean (from.structure),
                         .text = clean (from.text),
                         .lasting = from.lasting != 0,
-                        .slow = from.slow != 0,
+                        .slow = from.slow,
                         .seen = from.seen,
                         .expected = from.expected,
                         .unit = from.unit ? clean (from.unit) : NULL,

@@ -24,6 +24,7 @@ static const char *const class_names[GUARDD_CHANGE_CLASSES] = {
   [GUARDD_CHANGE_LOW_TO_MID] = "low-to-mid",
   [GUARDD_CHANGE_HIGH] = "high",
   [GUARDD_CHANGE_FROM_ZERO] = "from-zero",
+  [GUARDD_CHANGE_ZERO_TO_HIGH] = "zero-to-high",
 };
 
 static const char *const place_names[GUARDD_PLACES] = {

@@ -21,7 +21,7 @@ typedef struct {
   char *structure; /* "p1/root"; "": the disk */
   char *text;      /* a sentence, valid UTF-8 without control characters */
   bool lasting;
-  bool slow; /* began before the last good snapshot; not in its JSON */
+  int slow; /* enum guardd_slow; not in its JSON */
   double seen, expected;
   char *unit;        /* NULL: no numbers */
   char *horizon;     /* what `expected` is of: "last-good", "1h", "24h", "7d"; NULL: it does not apply */

@@ -46,7 +46,10 @@ watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, cons
     add_unseen (disk, findings, blind);
     return;
   }
+  struct guardd_recent recent;
   recall (watch, memory, time_us, disk, peaks, history);
+  tally_add (memory->tally, time_us, disk->seen);
+  tally_get (memory->tally, time_us, &recent);
   const struct guardd_judge_input input = {
     .size_of = sizeof input,
     .disk = disk->target,
@@ -57,6 +60,7 @@ watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, cons
     .history = history,
     .reliefs = reliefs,
     .n_reliefs = watch->reliefs->len,
+    .recent = &recent,
   };
   detectors_judge (detectors, &input, findings);
   detectors_find_blind (detectors, &input, blind);

@@ -5,6 +5,7 @@
 #include "baseline.h"
 #include "peaks.h"
 #include "relief.h"
+#include "tally.h"
 #include "watch.h"
 
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
   Baseline *baseline;
   BaselineStep step; /* to `last` from the one before */
   bool stepped;      /* it has not been learnt */
+  Tally *tally;
 } WatchMemory;
 
 struct Watch {

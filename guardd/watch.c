@@ -15,6 +15,7 @@ memory_free (gpointer data)
   g_free (memory->last);
   g_ptr_array_unref (memory->structures);
   baseline_free (memory->baseline);
+  tally_free (memory->tally);
   g_free (memory);
 }
 
@@ -35,6 +36,7 @@ watch_memory (Watch *watch, const char *target)
     memory = g_new0 (WatchMemory, 1);
     memory->structures = g_ptr_array_new_with_free_func (watch_structure_free);
     memory->baseline = baseline_new ();
+    memory->tally = tally_new ();
     g_hash_table_insert (watch->disks, g_strdup (target), memory);
   }
   return memory;
@@ -126,6 +128,8 @@ fall_began (Watch *watch, const Finding *finding, gint64 time_us)
 {
   const WatchMemory *memory = watch_memory (watch, finding->disk);
   gint64 began = 0;
+  if (finding->slow == GUARDD_SLOW_RECENT)
+    return tally_began (memory->tally, time_us) - 1; /* that snapshot is bad */
   for (guint i = 0; i < memory->structures->len; i++) {
     const WatchStructure *structure = memory->structures->pdata[i];
     if (finding->structure[0] == '\0' || strcmp (structure->path, finding->structure) == 0)
@@ -283,6 +287,7 @@ watch_false_positive (Watch *watch, const char *id, const GPtrArray *findings, g
     g_free (memory->good);
     memory->good = memory->last ? g_memdup2 (memory->last, sizeof *memory->last) : NULL;
     g_ptr_array_set_size (memory->structures, 0);
+    tally_clear (memory->tally);
   }
   if (open)
     g_clear_pointer (&watch->incident, incident_free);

@@ -313,6 +313,12 @@ ext_journal_free (struct ext_journal *journal)
   free (journal);
 }
 
+uint32_t
+ext_journal_blocks (const struct ext_journal *journal)
+{
+  return journal ? journal->end : 0;
+}
+
 bool
 ext_journal_since (struct ext *fs, const struct ext_journal *before,
                    bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque)

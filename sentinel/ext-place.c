@@ -114,6 +114,13 @@ place_of (struct place_map *map, uint64_t offset)
 }
 
 static void
+place_freed (struct place_map *map, struct place_freed *freed)
+{
+  struct ext_place *place = (struct ext_place *)map;
+  ext_freed (&place->now.fs, &place->before.fs, place->between, freed);
+}
+
+static void
 place_close (struct place_map *map)
 {
   struct ext_place *place = (struct ext_place *)map;
@@ -129,7 +136,7 @@ ext_place_open (const struct view *now, const struct view *before)
   struct ext_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_close };
+  place->map = (struct place_map){ place_of, place_freed, place_close };
   const struct ext *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->now, now) && side_open (&place->before, before) && is->block_size == was->block_size
       && memcmp (is->super + 0x68, was->super + 0x68, 16) == 0) {

@@ -18,6 +18,14 @@ backup_agrees (struct ext *fs)
   return true;
 }
 
+/* Inode tables and journal are the filesystem's own, whatever is stored. */
+static uint64_t
+own_bytes (const struct ext *fs)
+{
+  uint64_t table = ((uint64_t)fs->group_inodes * fs->inode_size + fs->block_size - 1) / fs->block_size;
+  return (table * fs->groups + ext_journal_blocks (fs->journal)) * fs->block_size;
+}
+
 static void
 count (const struct ext *fs, struct guardd_structure *ext)
 {
@@ -36,7 +44,8 @@ count (const struct ext *fs, struct guardd_structure *ext)
     ext->flags |= GUARDD_STRUCTURE_DAMAGED;
     return;
   }
-  ext->used_bytes = ext->total_bytes - free_bytes;
+  uint64_t not_stored = free_bytes + own_bytes (fs);
+  ext->used_bytes = not_stored < ext->total_bytes ? ext->total_bytes - not_stored : 0;
   ext->used_inodes = fs->inodes - free_inodes;
   ext->used_dirs = dirs;
   ext->flags |= GUARDD_STRUCTURE_COUNTED | (fs->approximate ? GUARDD_STRUCTURE_LAGGING : 0);

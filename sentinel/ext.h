@@ -48,7 +48,8 @@ void ext_group (const struct ext *fs, uint32_t group, struct ext_group *is);
 /* --- ext-journal.c --- */
 /* Walks the journal (inode 8).  *failed: what is in it is not known, and what is in place may be late. */
 struct ext_journal *ext_journal_read (struct ext *fs, bool *failed);
-void ext_journal_free (struct ext_journal *journal); /* NULL is fine */
+void ext_journal_free (struct ext_journal *journal);             /* NULL is fine */
+uint32_t ext_journal_blocks (const struct ext_journal *journal); /* its length; NULL: 0 */
 /* True: the block's newest committed content is in the journal, and was read. */
 bool ext_journal_block (struct ext_journal *journal, struct ext *fs, uint64_t block, void *data);
 
@@ -65,6 +66,13 @@ struct ext_between *ext_between_read (struct ext *now, const struct ext *before)
 void ext_between_free (struct ext_between *between); /* NULL is fine */
 /* Whether a bit of a group's bitmap was clear in between. */
 bool ext_between_was_free (const struct ext_between *between, uint32_t group, uint64_t bit);
+
+/* --- ext-freed.c --- */
+struct place_freed;
+/* By the bitmaps of groups whose descriptors say that they changed.  between (NULL: not known): what was
+ * freed and given to another file counts as well. */
+void ext_freed (struct ext *now, struct ext *before, const struct ext_between *between,
+                struct place_freed *freed);
 
 /* --- ext-inode.c --- */
 /* Where block `logical` of the file whose i_block[] this is lies; 0: nowhere. */

@@ -85,7 +85,7 @@ ntfs_place_open (const struct view *now, const struct view *before)
   struct ntfs_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_close };
+  place->map = (struct place_map){ place_of, NULL, place_close };
   if (side_open (&place->now, now) && side_open (&place->before, before)
       && place->now.fs.cluster == place->before.fs.cluster
       && memcmp (place->now.fs.serial, place->before.fs.serial, sizeof place->now.fs.serial) == 0)

@@ -8,9 +8,26 @@
 
 #include <guardd/observation.h>
 
+#define PLACE_SAMPLE_MAX 64u
+
+struct place_sample {
+  uint64_t bytes; /* of all */
+  uint32_t n;
+  uint64_t at[PLACE_SAMPLE_MAX]; /* some blocks of it, bytes from the filesystem's start */
+};
+
+/* What was in use before and is free now, or was in between. */
+struct place_freed {
+  uint64_t inodes;                 /* files and directories that are gone */
+  uint64_t new_inodes;             /* that came */
+  struct place_sample gone, taken; /* taken: what is in use now and was not, before or in between */
+};
+
 struct place_map {
   /* Of the block at `offset`, bytes from the filesystem's start. */
   enum guardd_change_place (*of) (struct place_map *map, uint64_t offset);
+  /* NULL: what was freed is not known. */
+  void (*freed) (struct place_map *map, struct place_freed *freed);
   void (*close) (struct place_map *map);
 };
 

@@ -79,6 +79,12 @@ struct guardd_relief {
   uint32_t percent; /* to be added to the rule's threshold, which then is 90 % at most */
 };
 
+/* As in an observation, summed over the snapshots of the last ten minutes, this one included. */
+struct guardd_recent {
+  uint64_t changed[GUARDD_CHANGE_CLASSES][GUARDD_PLACES];
+  struct guardd_exchange exchange;
+};
+
 struct guardd_judge_input {
   uint32_t size_of;
   const char *disk; /* "vda" */
@@ -90,6 +96,14 @@ struct guardd_judge_input {
   const struct guardd_history *history; /* NULL: nothing is remembered */
   const struct guardd_relief *reliefs;
   uint32_t n_reliefs;
+  const struct guardd_recent *recent; /* NULL: nothing is remembered; `now` is all there is */
+};
+
+/* Where the beginning of what was found is to be looked for. */
+enum guardd_slow {
+  GUARDD_SLOW_NOT = 0,
+  GUARDD_SLOW_PEAK,   /* found against a peak: it began before `before` was seen */
+  GUARDD_SLOW_RECENT, /* found in `recent`: it may have begun in any of its snapshots */
 };
 
 struct guardd_finding {
@@ -98,7 +112,7 @@ struct guardd_finding {
   const char *rule;      /* "structure-changed": stable, [a-z-] */
   const char *structure; /* path of what it is about; "": the disk */
   int lasting;      /* nonzero: is found again until the disk is as it was; else about this change alone */
-  int slow;         /* nonzero: against a peak; it began before `before` was seen */
+  int slow;         /* enum guardd_slow */
   const char *text; /* a sentence for people: what was seen, what was expected, and why it is not benign */
   double seen, expected; /* the numbers behind it, in `unit`; unit NULL: there are none */
   const char *unit;

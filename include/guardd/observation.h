@@ -70,7 +70,8 @@ enum guardd_change_class {
   GUARDD_CHANGE_LOW_TO_HIGH, /* entropy < 7.2 became >= 7.6 bits a byte */
   GUARDD_CHANGE_LOW_TO_MID,  /* entropy rose by >= 1.5 bits, to < 7.6: every few bytes encrypted */
   GUARDD_CHANGE_HIGH,        /* was high and is */
-  GUARDD_CHANGE_FROM_ZERO,   /* there was nothing */
+  GUARDD_CHANGE_FROM_ZERO,   /* there was nothing, and no high entropy now */
+  GUARDD_CHANGE_ZERO_TO_HIGH,
   GUARDD_CHANGE_CLASSES,
 };
 
@@ -87,6 +88,16 @@ enum guardd_change_place {
 
 #define GUARDD_STRUCTURES_MAX 64u
 
+/* What was deleted since the snapshot before, and how many files came.  Of filesystems whose maps and files
+ * can be compared; extrapolated from a sample. */
+struct guardd_exchange {
+  uint64_t freed_bytes;      /* in use before, free now */
+  uint64_t freed_low_bytes;  /* of these: neither zero nor of high entropy */
+  uint64_t taken_bytes;      /* free before, or in between, and in use now */
+  uint64_t taken_high_bytes; /* of these: of high entropy */
+  uint64_t freed_inodes, new_inodes;
+};
+
 struct guardd_observation {
   uint32_t size_of; /* sizeof (struct guardd_observation) */
   uint32_t n_structures;
@@ -94,6 +105,7 @@ struct guardd_observation {
   uint64_t read_bytes; /* read from the snapshot for this */
   uint64_t elapsed_us;
   uint64_t changed[GUARDD_CHANGE_CLASSES][GUARDD_PLACES]; /* bytes of what was classified */
+  struct guardd_exchange exchange;
   struct guardd_structure structures[GUARDD_STRUCTURES_MAX];
 };
 

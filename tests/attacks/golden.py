@@ -11,6 +11,7 @@ MIB = 1 << 20
 SIZE = 1024 * MIB
 SOURCES = ["/usr/include", "/usr/share/perl", "/usr/share/perl5", "/usr/lib/python3", "/usr/share/doc"]
 FILES = 3000
+DOCUMENTS = 96  # of a mebibyte each
 
 
 def run(script):
@@ -43,21 +44,46 @@ class Golden:
                 shutil.copyfile(source, folder / str(number))
         return self.tree
 
-    def mounted(self, path, offset=0):
-        run(f"mkdir -p {self.folder}/mnt; mount -o loop,offset={offset} {path} {self.folder}/mnt; "
-            f"cp -r {self.content()} {self.folder}/mnt/files; umount {self.folder}/mnt")
+    def documents(self):
+        """Fewer and bigger ones, of text."""
+        folder = self.folder / "documents"
+        if not folder.exists():
+            folder.mkdir()
+            text = b"".join(path.read_bytes() for path in sorted(self.content().rglob("*")) if path.is_file())
+            for number in range(DOCUMENTS):
+                start = number * 77_777 % (len(text) - MIB)
+                (folder / str(number)).write_bytes(text[start : start + MIB])
+        return folder
+
+    def mounted(self, path, offset=0, mount="mount -o loop,offset=", more=""):
+        run(f"mkdir -p {self.folder}/mnt; {mount}{offset} {path} {self.folder}/mnt; "
+            f"cp -r {self.content()} {self.folder}/mnt/files; cp -r {self.documents()} {self.folder}/mnt/documents; {more} umount {self.folder}/mnt")
+
+    def packages(self):
+        """tool_1.deb and tool_2.deb: two versions of a package with hundreds of files, as dpkg makes them."""
+        for version, source in ((1, "d1 d2 d3 d4 d5"), (2, "d2 d3 d4 d5 d6")):
+            tree = self.folder / f"tool_{version}"
+            run(f"mkdir -p {tree}/DEBIAN {tree}/usr/lib/tool; cd {self.content()}; cp -r {source} {tree}/usr/lib/tool; "
+                f"printf 'Package: tool\\nVersion: {version}\\nArchitecture: all\\nMaintainer: a <a@b>\\nDescription: a tool\\n' >{tree}/DEBIAN/control; "
+                f"dpkg-deb --root-owner-group -Zgzip -b {tree} {self.folder}/tool_{version}.deb")
+        return f"cp {self.folder}/tool_?.deb {self.folder}/mnt; mkdir -p {self.folder}/mnt/var/lib/dpkg/updates {self.folder}/mnt/var/lib/dpkg/info; touch {self.folder}/mnt/var/lib/dpkg/status;"
 
     def make(self, kind, path):
         with open(path, "wb") as file:
             file.truncate(SIZE)
-        if kind in ("ext4", "xfs", "btrfs"):
+        if kind == "debian":
+            run(f"mkfs.ext4 -q -F -b 4096 {path}")
+            self.mounted(path, more=self.packages())
+        elif kind in ("ext4", "xfs", "btrfs"):
             force = {"ext4": "-q -F -b 4096", "xfs": "-q", "btrfs": "-q"}[kind]
             run(f"mkfs.{kind} {force} {path}")
             self.mounted(path)
         elif kind == "ntfs":
             run(f"mkntfs -q -F {path} 2>/dev/null")
-            for number in range(40):
-                run(f"ntfscp {path} /usr/bin/find f{number} 2>/dev/null")
+            self.mounted(path, mount="ntfs-3g -o big_writes,uid=", offset=0)
+        elif kind == "gpt-xfs":
+            run(f"sgdisk -n 1:2048:+800M -n 2:0:0 {path}; mkfs.xfs -q {path}.part -d file,size=800m; dd if={path}.part of={path} bs=1M seek=1 conv=notrunc 2>/dev/null; rm {path}.part")
+            self.mounted(path, MIB)
         elif kind == "gpt":
             run(f"sgdisk -n 1:2048:+800M -n 2:0:0 {path}")
             run(f"mkfs.ext4 -q -F -b 4096 -E offset={MIB} {path} 800M")

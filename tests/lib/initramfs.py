@@ -12,9 +12,13 @@ import tempfile
 MODULES = ["virtio_pci", "virtio_blk", "xfs"]  # ext4 is built into Debian's kernels
 TOOLS = ["mke2fs", "e2fsck", "mkfs.xfs", "xfs_repair", "wipefs", "shred", "fallocate", "sfdisk", "blkdiscard"]
 # For make attacks: whatever an intruder, or an administrator, finds on a server.
-MORE_MODULES = ["btrfs", "dm-mod", "dm-crypt"]
-MORE_TOOLS = ["mkfs.btrfs", "btrfs", "mkntfs", "sgdisk", "cryptsetup", "lvm", "resize2fs", "tune2fs", "e4defrag", "xfs_growfs",
-              "fstrim", "openssl", "xz", "zstd", "gzip", "find", "rm", "dd", "truncate"]
+MORE_MODULES = ["btrfs", "fuse", "dm-mod", "dm-crypt", "dm-mirror", "xts"]
+MORE_TOOLS = ["mkfs.btrfs", "btrfs", "mkntfs", "ntfs-3g", "sgdisk", "cryptsetup", "lvm", "resize2fs", "tune2fs", "dumpe2fs", "debugfs", "e4defrag",
+              "xfs_growfs", "xfs_db", "xfs_fsr", "xfs_io", "mkfs.vfat", "mkswap", "fstrim", "openssl", "xz", "zstd", "gzip", "find", "rm", "dd",
+              "truncate", "cp", "tar", "dpkg", "dpkg-deb", "diff", "sqlite3", "git", "restic", "rsync"]
+MORE_APPLETS = {"lvm": ["lvcreate", "lvremove", "lvextend", "vgchange", "vgremove", "pvremove", "pvmove", "vgextend", "pvcreate"]}
+# No udev: LVM makes its nodes itself.
+LVM_CONF = 'activation { udev_sync=0 udev_rules=0 monitoring=0 }\ndevices { use_devicesfile=0 dir="/dev" scan="/dev" }\nbackup { backup=0 archive=0 }\n'
 INIT = """\
 #!/bin/sh
 export PATH=/bin:/sbin HOME=/root
@@ -74,6 +78,11 @@ def fill(root, release, tools, wanted):
             os.makedirs(target.parent, exist_ok=True)
             shutil.copy(library, target)
     os.symlink("mke2fs", root / "bin/mkfs.ext4")
+    for tool, applets in MORE_APPLETS.items():
+        for applet in applets if tool in tools else []:
+            os.symlink(tool, root / "bin" / applet)
+    (root / "etc/lvm").mkdir()
+    (root / "etc/lvm/lvm.conf").write_text(LVM_CONF)
     shutil.copy("/etc/mke2fs.conf", root / "etc")
     names = []
     for path in modules(release, wanted):

@@ -153,6 +153,59 @@ test_encryption (Fixture *fixture, gconstpointer data)
 }
 
 static void
+test_a_little_at_a_time (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 10ull << 30);
+  g_assert_cmpint (judge (fixture, START - HOUR, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 1u << 20;
+  guint n = 0;
+  while (n < 9 && judge (fixture, START + n * MINUTE, &seen) == LEVEL_OK)
+    n++;
+  g_assert_cmpuint (n, ==, 3); /* the fourth MiB within ten minutes */
+  g_assert_cmpstr (fixture->rule, ==, "encryption");
+  /* None of these snapshots is good. */
+  g_assert_cmpint (watch_incident (fixture->watch)->sign_us, ==, START);
+}
+
+static void
+test_as_little_in_an_hour (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 10ull << 30);
+  seen.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 1u << 20;
+  for (guint n = 0; n < 20; n++)
+    g_assert_cmpint (judge (fixture, START + n * 5 * MINUTE, &seen), ==, LEVEL_OK);
+}
+
+static void
+test_late_maps (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 1ull << 30);
+  g_assert_cmpint (judge (fixture, START, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_LATE] = 200u << 20; /* deleted just now, and trimmed */
+  g_assert_cmpint (judge (fixture, START + HOUR, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_LATE] = 900u << 20;
+  g_assert_cmpint (judge (fixture, START + 2 * HOUR, &seen), ==, LEVEL_WARN);
+}
+
+static void
+test_exchanged (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 10ull << 30);
+  g_assert_cmpint (judge (fixture, START, &seen), ==, LEVEL_OK);
+  seen.exchange
+      = (struct guardd_exchange){ 40u << 20, 38u << 20, 9u << 20, 9u << 20, 400, 410 }; /* compressed */
+  g_assert_cmpint (judge (fixture, START + HOUR, &seen), ==, LEVEL_OK);
+  seen.exchange.taken_bytes = 41u << 20; /* upgraded */
+  g_assert_cmpint (judge (fixture, START + 2 * HOUR, &seen), ==, LEVEL_OK);
+  seen.exchange.taken_high_bytes = 40u << 20;
+  seen.exchange.new_inodes = 3; /* a build's folder removed, a film downloaded */
+  g_assert_cmpint (judge (fixture, START + 3 * HOUR, &seen), ==, LEVEL_OK);
+  seen.exchange.new_inodes = 410;
+  g_assert_cmpint (judge (fixture, START + 4 * HOUR, &seen), ==, LEVEL_WARN);
+  g_assert_cmpstr (fixture->rule, ==, "encryption-into-new-files");
+}
+
+static void
 test_peaks (void)
 {
   Peaks *peaks = peaks_new ();
@@ -193,7 +246,7 @@ test_classes (void)
   g_assert_cmpint (change_classify (text, partly, 4096), ==, GUARDD_CHANGE_LOW_TO_MID);
   g_assert_cmpint (change_classify (random, partly, 4096), ==, GUARDD_CHANGE_OTHER);
   g_assert_cmpint (change_classify (text, zero, 4096), ==, GUARDD_CHANGE_TO_ZERO);
-  g_assert_cmpint (change_classify (zero, random, 4096), ==, GUARDD_CHANGE_FROM_ZERO);
+  g_assert_cmpint (change_classify (zero, random, 4096), ==, GUARDD_CHANGE_ZERO_TO_HIGH);
   random[0] ^= 1;
   g_assert_cmpint (change_classify (partly, text, 4096), ==, GUARDD_CHANGE_OTHER);
   g_assert_cmpfloat (entropy_bits (zero, 4096), ==, 0);
@@ -206,6 +259,10 @@ main (int argc, char **argv)
   g_test_add_func ("/watch/peaks-fall-out", test_peaks);
   g_test_add_func ("/watch/classes-of-change", test_classes);
 #define ADD(name, function) g_test_add ("/watch/" name, Fixture, NULL, set_up, function, tear_down)
+  ADD ("a-little-at-a-time", test_a_little_at_a_time);
+  ADD ("as-little-in-an-hour", test_as_little_in_an_hour);
+  ADD ("late-maps", test_late_maps);
+  ADD ("encryption-into-new-files", test_exchanged);
   ADD ("slow-deletion-is-found-and-its-beginning", test_slow);
   ADD ("sudden-deletion-freezes-what-is-normal", test_sudden);
   ADD ("emptied-files-keep-their-inodes", test_emptied);

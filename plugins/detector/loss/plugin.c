@@ -19,8 +19,12 @@ struct thresholds {
       bytes_critical_percent; /* with hardly an inode less: emptied, or a few big ones */
   uint64_t emptied_bytes;
   uint64_t
+      emptied_warn_bytes; /* or a part of a smaller filesystem: there, any temporary file is a third of all */
+  uint64_t
       emptied_alone_bytes; /* where no files can be counted, bytes are all that tells of their deletion */
 };
+
+#define EMPTIED_PART 20u
 
 #define LIMIT(member) #member, offsetof(struct thresholds, member)
 static const struct limit limits[] = {
@@ -34,6 +38,7 @@ static const struct limit limits[] = {
   { LIMIT (bytes_warn_percent), 30, LIMIT_PERCENT },
   { LIMIT (bytes_critical_percent), 70, LIMIT_PERCENT },
   { LIMIT (emptied_bytes), 16u << 20, LIMIT_BYTES },
+  { LIMIT (emptied_warn_bytes), 1u << 30, LIMIT_BYTES },
   { LIMIT (emptied_alone_bytes), 8u << 20, LIMIT_BYTES },
   { NULL },
 };
@@ -121,9 +126,12 @@ judge_bytes (const struct thresholds *limit, const struct say *to, const struct 
   uint64_t floor = inodes_known ? limit->emptied_bytes : limit->emptied_alone_bytes;
   uint64_t most = inodes_known ? limit->bytes_critical_percent : limit->critical_percent;
   uint64_t least = say_relieved (to, "emptying", limit->bytes_warn_percent);
+  uint64_t part = now->total_bytes / EMPTIED_PART;
+  uint64_t many = part < limit->emptied_warn_bytes ? part : limit->emptied_warn_bytes;
   bool critical = fell (from->bytes, now->used_bytes, most, floor);
-  if ((!critical && !fell (from->bytes, now->used_bytes, least, floor))
-      || (inodes_known && fell (from->inodes, now->used_inodes, 5, 1)))
+  /* A balance of btrfs has for a while what it moves twice: a fall by less than half says nothing there. */
+  bool some = inodes_known && fell (from->bytes, now->used_bytes, least, many > floor ? many : floor);
+  if ((!critical && !some) || (inodes_known && fell (from->inodes, now->used_inodes, 5, 1)))
     return false;
   struct say_name name = say_name (to, now);
   struct guardd_finding finding = { .rule = critical ? "mass-emptying" : "emptying",

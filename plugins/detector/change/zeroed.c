@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is in use, zeroed or discarded. */
+#include "change.h"
+
+static uint64_t
+allocated (const struct guardd_observation *seen)
+{
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < seen->n_structures; i++)
+    if (say_is_filesystem (&seen->structures[i]) && seen->structures[i].flags & GUARDD_STRUCTURE_COUNTED
+        && seen->structures[i].used_bytes != UINT64_MAX)
+      sum += seen->structures[i].used_bytes;
+  return sum;
+}
+
+static void
+consider (const struct say *to, uint64_t in_use, struct say_considered *considered)
+{
+  const struct guardd_observation *now = to->input->now, *before = to->input->before;
+  uint64_t zeroed = 0;
+  for (unsigned place = 0; place < GUARDD_PLACES; place++)
+    zeroed += now->changed[GUARDD_CHANGE_TO_ZERO][place];
+  say_considered (considered,
+                  "not fstrim, which discards what is free: of %llu KiB that became zero, %llu KiB are in "
+                  "use by the filesystem's own maps, before and now",
+                  (unsigned long long)(zeroed / 1024), (unsigned long long)(in_use / 1024));
+  if (before && before->disk_size == now->disk_size)
+    say_considered (considered, "not a resize: the disk has %llu bytes, as before",
+                    (unsigned long long)now->disk_size);
+}
+
+/* Where maps are late.  A warning only, and of a share of all: what a wiper does in ten minutes counts
+ * together.  Deleted and trimmed within the map's delay: then that much is gone, and worth the same. */
+static void
+judge_late (const struct thresholds *limit, const struct say *to, uint64_t of)
+{
+  changes changed = to->input->recent ? to->input->recent->changed : to->input->now->changed;
+  uint64_t late
+      = changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] + changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_LATE];
+  if (late < limit->late_zeroed_bytes || late < of / 100 * limit->late_zeroed_percent)
+    return;
+  struct guardd_finding finding = { .rule = "in-use-zeroed",
+                                    .level = GUARDD_LEVEL_WARN,
+                                    .structure = "",
+                                    .unit = "bytes",
+                                    .horizon = "last-good",
+                                    .seen = (double)late,
+                                    .expected = (double)of * (double)limit->late_zeroed_percent / 100 };
+  say (to, finding,
+       "disk %s: %llu MiB of what was in use were zeroed or discarded; whether they were deleted first the "
+       "filesystem's maps do not say yet",
+       to->input->disk, (unsigned long long)(late / MIB));
+}
+
+void
+judge_zeroed (const struct thresholds *limit, const struct say *to)
+{
+  const struct guardd_observation *now = to->input->now;
+  uint64_t kept = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT];
+  uint64_t metadata = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_METADATA];
+  uint64_t of = allocated (now);
+  struct say_considered considered = { .n = 0 };
+  consider (to, kept + metadata, &considered);
+  struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL,
+                                    .structure = "",
+                                    .unit = "bytes",
+                                    .horizon = "last-good",
+                                    .considered = considered.sentences,
+                                    .n_considered = considered.n };
+  if (metadata > 0) {
+    finding.rule = "metadata-zeroed";
+    finding.seen = (double)metadata;
+    say (to, finding,
+         "disk %s: %llu KiB of a filesystem's own tables were zeroed or discarded; it never does that",
+         to->input->disk, (unsigned long long)(metadata / 1024));
+  }
+  if (kept < limit->zeroed_bytes || kept < of / 100 * limit->zeroed_percent) {
+    judge_late (limit, to, of);
+    return;
+  }
+  finding.rule = "in-use-zeroed";
+  finding.seen = (double)kept;
+  finding.expected = (double)of * (double)limit->zeroed_percent / 100;
+  say (to, finding,
+       "disk %s: %llu MiB that were in use, and still are by the filesystem's own map, were zeroed or "
+       "discarded (not fstrim: that frees first)",
+       to->input->disk, (unsigned long long)(kept / MIB));
+}

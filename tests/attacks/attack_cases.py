@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What intruders do."""
+from case import ENCRYPT, KEYED, LIST, OFF, OPEN, TEXT, Case, random, zeros
+
+
+def wipe(name, disk, script, **more):
+    return Case(name, disk, script, "critical", **more)
+
+
+def warn(name, disk, script, **more):
+    return Case(name, disk, script, "warn", **more)
+
+
+IN_PLACE = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; "
+            "dd if=/tmp/x of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
+EVERY_OTHER = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; i=0; while [ $i -lt 16 ]; do "
+               "dd if=/tmp/x of=$f bs=64k skip=$i seek=$i count=1 conv=notrunc 2>/dev/null; i=$((i + 2)); done; done; sync")
+INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out $f.locked 2>/dev/null; rm $f; done; sync"
+ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"
+DROP = (f"for i in 1 2 3 4 5 6 7 8; do rm $({LIST} | head -n $(($({LIST} | wc -l) / 4))); sync; sleep 4; done")
+UUID_EXT = "U=$(tune2fs -l /dev/vda | sed -n 's/.*UUID: *//p'); "
+UUID_XFS = "U=$(xfs_db -r -c uuid /dev/vda | sed 's/.*= //'); "
+UUID_BTRFS = "U=$(btrfs inspect-internal dump-super /dev/vda | sed -n 's/^fsid\\s*//p'); "
+
+ATTACKS = [
+    # made anew
+    wipe("mkfs.ext4 over ext4", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda"),
+    wipe("mkfs.ext4, no discard", "ext4", OFF + "mkfs.ext4 -q -F -E nodiscard /dev/vda"),
+    wipe("mkfs.ext4, same UUID", "ext4", OFF + UUID_EXT + "mkfs.ext4 -q -F -U $U /dev/vda"),
+    wipe("mkfs.ext4 while mounted", "ext4", "mkfs.ext4 -q -FF /dev/vda 2>/dev/null; sync"),
+    wipe("mkfs.ext2, no journal", "ext4", OFF + "mke2fs -q -F -O ^has_journal /dev/vda"),
+    wipe("mkfs.xfs over ext4", "ext4", OFF + "mkfs.xfs -q -f /dev/vda"),
+    wipe("mkfs.xfs over ext4, no discard", "ext4", OFF + "mkfs.xfs -q -f -K /dev/vda"),
+    wipe("mkfs.xfs over xfs", "xfs", OFF + "mkfs.xfs -q -f /dev/vda"),
+    wipe("mkfs.xfs over xfs, no discard", "xfs", OFF + "mkfs.xfs -q -f -K /dev/vda"),
+    wipe("mkfs.xfs, same UUID", "xfs", OFF + UUID_XFS + "mkfs.xfs -q -f -K -m uuid=$U /dev/vda"),
+    wipe("mkfs.btrfs over ext4", "ext4", OFF + "mkfs.btrfs -q -f /dev/vda"),
+    wipe("mkfs.btrfs over btrfs, no discard", "btrfs", OFF + "mkfs.btrfs -q -f -K /dev/vda"),
+    wipe("mkfs.btrfs, same UUID", "btrfs", OFF + UUID_BTRFS + "wipefs -q -a /dev/vda; mkfs.btrfs -q -f -K -U $U /dev/vda"),
+    wipe("mkntfs over ext4", "ext4", OFF + "mkntfs -Q -q -F /dev/vda"),
+    wipe("mkntfs over ntfs", "ntfs", OFF + "mkntfs -Q -q -F /dev/vda"),
+    wipe("mkntfs over ntfs, discarded first", "ntfs", OFF + "blkdiscard -f /dev/vda; mkntfs -Q -q -F /dev/vda"),
+    wipe("mkfs.vfat over ext4", "ext4", OFF + "mkfs.vfat -I /dev/vda >/dev/null; sync"),
+    wipe("mkswap over ext4", "ext4", OFF + "mkswap -f /dev/vda >/dev/null; sync"),
+    wipe("mkfs on a logical volume", "lvm", OFF + "mkfs.ext4 -q -F /dev/data/mail; sync"),
+    # removed
+    wipe("rm -rf of all", "ext4", "rm -rf /m/*; sync"),
+    wipe("rm -rf of all, xfs", "xfs", "rm -rf /m/*; sync", late=100),
+    wipe("rm -rf of all, btrfs", "btrfs", "rm -rf /m/*; sync", late=60),
+    wipe("rm -rf of all, ntfs", "ntfs", "rm -rf /m/*; sync", late=60),
+    wipe("rm -rf of all, in a logical volume", "lvm", "rm -rf /m/*; sync"),
+    wipe("rm -rf, then fstrim", "ext4", "rm -rf /m/files; sync; fstrim /m"),
+    wipe("rm -rf, then fstrim, xfs", "xfs", "rm -rf /m/*; sync; fstrim /m", late=100),
+    wipe("rm -rf of one big directory", "ext4", "rm -rf /m/big; sync",
+         prepare="mkdir /m/big; cp -r /m/files /m/big/a; cp -r /m/files /m/big/b; sync"),
+    wipe("find -delete", "ext4", f"{LIST} -delete; sync"),
+    wipe("find -exec rm", "ext4", f"{LIST} -exec rm {{}} +; sync"),
+    wipe("files removed drop by drop", "ext4", DROP),
+    wipe("rsync --delete from nothing", "ext4", "mkdir /tmp/nothing; rsync -a --delete /tmp/nothing/ /m/files/; sync"),
+    wipe("all moved into one encrypted archive", "ext4", f"tar c -C /m files | {ENCRYPT} -out /m/archive 2>/dev/null; rm -rf /m/files; sync"),
+    wipe("truncate of all files", "ext4", "/bin/find /m -type f -exec truncate -s 0 {} +; sync"),
+    wipe("truncate of all files, xfs", "xfs", "/bin/find /m -type f -exec truncate -s 0 {} +; sync", late=100),
+    wipe("/dev/null copied over all files", "ext4", "for f in $(/bin/find /m -type f); do : >$f; done; sync"),
+    warn("a big database dropped", "ext4", "rm /m/db; sync", prepare=random("/m/db", 300) + "sync"),
+    warn("a big database truncated", "ext4", "truncate -s 0 /m/db; sync", prepare=random("/m/db", 300) + "sync"),
+    # overwritten
+    wipe("shred of files", "ext4", f"{LIST} -exec shred -n 1 -u {{}} +; sync"),
+    wipe("shred of the disk", "ext4", OFF + "shred -n 1 -s 64M /dev/vda; sync"),
+    wipe("zeros into all files", "ext4", ZERO_ALL),
+    wipe("zeros into all files, xfs", "xfs", ZERO_ALL),
+    warn("zeros into all files, ntfs", "ntfs", ZERO_ALL, late=60),
+    wipe("blkdiscard", "ext4", OFF + "blkdiscard -f /dev/vda"),
+    wipe("blkdiscard of one partition", "gpt", OFF + "blkdiscard -f /dev/vda1"),
+    wipe("dd zero over the disk, mounted", "ext4", "dd if=/dev/zero of=/dev/vda bs=1M 2>/dev/null; sync"),
+    wipe("dd urandom over the disk", "ext4", "dd if=/dev/urandom of=/dev/vda bs=1M count=64 2>/dev/null; sync"),
+    wipe("dd zero over the first MiB", "gpt", OFF + zeros("/dev/vda", "bs=1M count=1")),
+    wipe("dd zero over one partition", "gpt", OFF + "dd if=/dev/zero of=/dev/vda1 bs=1M 2>/dev/null; sync"),
+    # what all else hangs on
+    wipe("wipefs -a", "ext4", OFF + "wipefs -q -a /dev/vda"),
+    wipe("wipefs -a, xfs", "xfs", OFF + "wipefs -q -a /dev/vda"),
+    wipe("wipefs -a, btrfs", "btrfs", OFF + "wipefs -q -a /dev/vda"),
+    wipe("XFS superblock zeroed", "xfs", OFF + zeros("/dev/vda", "bs=512 count=1")),
+    wipe("ext4 superblock and descriptors zeroed", "ext4", OFF + zeros("/dev/vda", "bs=4096 count=2")),
+    wipe("ext4 inode tables zeroed", "ext4", OFF + "debugfs -w -R 'zap_block -f <7> 0' /dev/vda >/dev/null 2>&1; "
+         "T=$(dumpe2fs /dev/vda 2>/dev/null | sed -n 's/.*Inode table at \\([0-9]*\\)-.*/\\1/p' | head -1); " + zeros("/dev/vda", "bs=4096 seek=$T count=64")),
+    wipe("MBR zeroed", "mbr", OFF + zeros("/dev/vda", "bs=512 count=1")),
+    wipe("MBR, a new table over the old", "mbr", OFF + "echo ';' | sfdisk -q -f --wipe always /dev/vda 2>/dev/null; sync"),
+    wipe("GPT, first copy zeroed", "gpt", OFF + zeros("/dev/vda", "bs=512 seek=1 count=33")),
+    wipe("GPT, both copies", "gpt", OFF + "sgdisk -Z /dev/vda >/dev/null; sync"),
+    wipe("GPT, a new table over the old", "gpt", OFF + "sgdisk -o /dev/vda >/dev/null; sync"),
+    wipe("GPT, one partition deleted", "gpt", OFF + "sgdisk -d 1 /dev/vda >/dev/null; sync"),
+    wipe("LUKS header zeroed", "luks", zeros("/dev/vda", "bs=1M count=4")),
+    wipe("LUKS keys erased", "luks", "cryptsetup erase -q /dev/vda; sync"),
+    wipe("LUKS key slots overwritten", "luks", "dd if=/dev/urandom of=/dev/vda bs=4096 seek=8 count=64 conv=notrunc 2>/dev/null; sync"),
+    wipe("luksFormat over LUKS", "luks", f"printf mine | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
+    wipe("luksFormat over ext4", "ext4", OFF + f"printf mine | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
+    wipe("NTFS, MFT overwritten", "ntfs", OFF + "dd if=/dev/urandom of=/dev/vda bs=4096 seek=4 count=64 conv=notrunc 2>/dev/null; sync"),
+    wipe("NTFS, boot sector zeroed", "ntfs", OFF + zeros("/dev/vda", "bs=512 count=1")),
+    wipe("PV label zeroed", "lvm", OFF + zeros("/dev/vda", "bs=512 count=8")),
+    wipe("VG metadata zeroed", "lvm", OFF + zeros("/dev/vda", "bs=4096 seek=1 count=200")),
+    wipe("lvremove", "lvm", OFF + "lvremove -qq -f data/mail; sync"),
+    wipe("vgremove", "lvm", OFF + "vgremove -qq -f data; sync"),
+    wipe("pvremove -ff", "lvm", OFF + "vgchange -qq -an data; pvremove -qq -ff -y /dev/vda; sync"),
+    # encrypted
+    warn("encryption in place", "ext4", IN_PLACE),
+    warn("encryption in place, xfs", "xfs", IN_PLACE),
+    warn("encryption in place, ntfs", "ntfs", IN_PLACE, late=60),
+    warn("intermittent encryption", "ext4", EVERY_OTHER),
+    warn("intermittent encryption, xfs", "xfs", EVERY_OTHER),
+    warn("encryption of one big file", "ext4", f"{ENCRYPT} -nosalt -in /m/text -out /tmp/x 2>/dev/null; dd if=/tmp/x of=/m/text bs=1M conv=notrunc 2>/dev/null; sync",
+         prepare=TEXT),
+    warn("encryption into new files", "ext4", INTO_NEW),
+    warn("encryption a little at a time", "ext4", IN_PLACE.replace("conv=notrunc", "conv=notrunc,fsync").replace("done; sync", "sleep 1; done")),
+    wipe("wipe, then power-off", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda; sync", power_off=True),
+]

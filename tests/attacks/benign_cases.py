@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What those who run guests do, and what guests do by themselves."""
+from case import KEYED, LIST, OFF, TEXT, Case, random
+
+
+def fine(name, disk, script, level="info", **more):
+    return Case(name, disk, script, level, **more)
+
+
+# Less than `emptying` warns of, since the old one goes first; the new one gets its blocks.
+OLD_DUMP = "cat /m/documents/[1-4]* >/m/dump.sql; sync"
+NEW_DUMP = "rm /m/dump.sql; sync; dd if=/dev/urandom of=/m/dump.enc bs=1M count=150 2>/dev/null; sync"
+TABLE = ("sqlite3 /m/db 'create table t (i integer primary key, x text); insert into t (x) select hex(randomblob(400)) || "
+         "\"the quick brown fox\" from generate_series(1,20000)'; sync")
+MANY_LOGS = f"mkdir /m/logs; for f in $({LIST} -size +12k | head -200); do cp $f /m/logs/; done; sync"
+BACKUPS = "export RESTIC_PASSWORD=x; restic -q -r /m/backup init >/dev/null; restic -q -r /m/backup backup /m/files >/dev/null; sync"
+REPOSITORY = ("export HOME=/root GIT_EXEC_PATH=/bin; git config --global user.email a@b; git config --global user.name a; cd /m; git init -q repository; cd repository; "
+              "for d in $(ls -d /m/files/* | head -6); do cp -r $d .; git add -A; git commit -qm $d; done; sync")
+LAYERS = "mkdir /m/overlay; for l in 1 2 3 4 5 6 7; do mkdir /m/overlay/$l; cp -r $(ls -d /m/files/* | head -n 3) /m/overlay/$l; done; sync"
+
+BENIGN = [
+    fine("nothing", "ext4", "sync"),
+    fine("reboot", "ext4", "cd /; umount /m; sync; mount /dev/vda /m; sync"),
+    # logs, mail, packages
+    fine("log writing", "ext4", "for i in $(seq 2000); do echo line $i; done >>/m/log; sync"),
+    fine("logrotate with compression", "ext4", "gzip -k /m/text && mv /m/text /m/text.1; sync", prepare=TEXT),
+    fine("many logs compressed", "ext4", "gzip /m/logs/*; sync", prepare=MANY_LOGS),
+    fine("journal vacuumed", "ext4", "rm /m/journal/system@1*; sync",
+         prepare="mkdir /m/journal; for i in $(seq 10 19) $(seq 20 24); do " + random("/m/journal/system@$i.journal", 3) + "done; sync"),
+    fine("mail expunged", "ext4", f"rm $({LIST} | head -100); sync"),
+    fine("package upgrade", "debian", "dpkg --root=/m --force-bad-path -i /m/tool_2.deb >/dev/null; sync",
+         prepare="dpkg --root=/m --force-bad-path -i /m/tool_1.deb >/dev/null; sync"),
+    fine("package purged, apt clean", "debian", "dpkg --root=/m --force-bad-path -P tool >/dev/null; rm /m/*.deb; sync",
+         prepare="dpkg --root=/m --force-bad-path -i /m/tool_1.deb >/dev/null; sync"),
+    fine("old kernel purged", "ext4", "rm -rf /m/boot/1 /m/modules/1; sync",
+         prepare="for k in 1 2; do mkdir -p /m/boot/$k /m/modules/$k; " + random("/m/boot/$k/vmlinuz", 12)
+                 + "for i in $(seq 120); do echo $i >/m/modules/$k/$i.ko; done; done; sync"),
+    # trim
+    fine("fstrim", "ext4", "fstrim /m; sync"),
+    fine("fstrim after a deletion", "ext4", "rm /m/tmp; sync; fstrim /m", prepare=random("/m/tmp", 40) + "sync"),
+    fine("fstrim after a deletion, xfs", "xfs", "rm /m/tmp; sync; fstrim /m", prepare=random("/m/tmp", 40) + "sync"),
+    fine("fstrim after a deletion, btrfs", "btrfs", "rm /m/tmp; sync; fstrim /m", prepare=random("/m/tmp", 40) + "sync"),
+    fine("fstrim after a deletion, ntfs", "ntfs", "rm /m/tmp; sync; fstrim /m; sync", prepare=random("/m/tmp", 40) + "sync"),
+    fine("deletion under discard", "ext4", "rm /m/tmp; sync; sleep 3; sync", prepare="mount -o remount,discard /m; " + random("/m/tmp", 40) + "sync"),
+    fine("deletion under discard, xfs", "xfs", "rm /m/tmp; sync; sleep 3; sync", prepare="mount -o remount,discard /m; " + random("/m/tmp", 40) + "sync"),
+    fine("sparse file punched", "ext4", "fallocate -p -o 1M -l 30M /m/image; sync", prepare=random("/m/image", 32) + "sync"),
+    # databases and backups
+    fine("database rewritten", "ext4", "cp /m/db /m/db.new; mv /m/db.new /m/db; sync", prepare="cat /m/documents/* >/m/db; sync"),
+    fine("database in use", "ext4", "sqlite3 /m/db 'update t set x = x || \"more\" where i % 3 = 0; delete from t where i % 5 = 0'; sync", prepare=TABLE),
+    fine("database vacuumed", "ext4", "sqlite3 /m/db 'delete from t where i % 4 = 0; vacuum'; sync", prepare=TABLE),
+    fine("database dumped into xz", "ext4", "sqlite3 /m/db .dump | xz -0 >/m/dump.xz; sync", prepare=TABLE),
+    fine("database dumped into zstd, xfs", "xfs", "sqlite3 /m/db .dump | zstd -q -o /m/dump.zst; sync", prepare=TABLE),
+    fine("a dump replaced by an encrypted one", "ext4", NEW_DUMP, prepare=OLD_DUMP),
+    fine("a dump replaced by an encrypted one, xfs", "xfs", NEW_DUMP, prepare=OLD_DUMP),
+    fine("backup into an archive", "ext4", "tar c -C /m files | zstd -q -o /m/backup.zst; sync"),
+    fine("backup by restic", "ext4", "export RESTIC_PASSWORD=x; restic -q -r /m/backup backup /m/documents >/dev/null; sync", prepare=BACKUPS),
+    fine("backup forgotten and pruned", "ext4", "export RESTIC_PASSWORD=x; rm /m/documents/*1; restic -q -r /m/backup backup /m/documents >/dev/null; "
+         "restic -q -r /m/backup forget --keep-last 1 --prune --group-by '' >/dev/null; sync",
+         prepare=BACKUPS + "; restic -q -r /m/backup backup /m/documents >/dev/null; sync"),
+    fine("oldest of five backups removed", "ext4", "rm /m/b1; sync", prepare="for i in 1 2 3 4 5; do " + random("/m/b$i", 20) + "done; sync"),
+    fine("mirror updated by rsync", "ext4", f"rm $({LIST} | head -60); rsync -a --delete /m/files/ /m/mirror/; sync", prepare="rsync -a /m/files/ /m/mirror/; sync"),
+    # builds
+    fine("CI workspace wiped", "ext4", "rm -rf /m/work; sync", prepare="mkdir /m/work; cp -r $(ls -d /m/files/* | head -n 8) /m/work; sync"),
+    fine("node_modules removed", "ext4", "rm -rf /m/node_modules; sync",
+         prepare="mkdir /m/node_modules; for i in $(seq 150); do mkdir /m/node_modules/$i; echo $i >/m/node_modules/$i/index.js; done; sync"),
+    fine("git gc", "ext4", "export HOME=/root GIT_EXEC_PATH=/bin; cd /m/repository; git gc -q --prune=now 2>/dev/null; sync", prepare=REPOSITORY),
+    fine("container layers pruned", "ext4", "rm -rf /m/overlay/1 /m/overlay/2; sync", prepare=LAYERS),
+    # filesystems looked after
+    fine("resize of the filesystem", "ext4", "umount /m; e2fsck -fp /dev/vda >/dev/null; resize2fs -f /dev/vda 700M 2>/dev/null; resize2fs /dev/vda 2>/dev/null; sync"),
+    fine("partition and filesystem grown", "mbr", "umount /m; echo ', +' | sfdisk -q -f -N 1 /dev/vda; sync; e2fsck -fp /dev/vda1 >/dev/null; resize2fs /dev/vda1 2>/dev/null; "
+         "mount /dev/vda1 /m; sync"),
+    fine("partition and xfs grown", "gpt-xfs", "umount /m; sgdisk -d 2 -d 1 -n 1:2048:0 -u 1:$(sgdisk -i 1 /dev/vda | sed -n 's/.*unique GUID: //p') /dev/vda >/dev/null; "
+         "mount /dev/vda1 /m; xfs_growfs /m >/dev/null; sync"),
+    fine("fsck and a new label", "ext4", "umount /m; e2fsck -fp /dev/vda >/dev/null; tune2fs -L new -m 1 /dev/vda >/dev/null; mount /dev/vda /m; sync"),
+    fine("xfs_repair", "xfs", "umount /m; xfs_repair /dev/vda >/dev/null 2>&1; mount /dev/vda /m; sync"),
+    fine("new UUID", "ext4", "umount /m; tune2fs -U random /dev/vda >/dev/null; mount /dev/vda /m; sync"),
+    fine("defragmentation", "ext4", "e4defrag /m >/dev/null 2>&1; sync"),
+    fine("defragmentation, xfs", "xfs", "xfs_fsr /m >/dev/null 2>&1; sync"),
+    fine("btrfs balance", "btrfs", "btrfs balance start --full-balance /m >/dev/null 2>&1; sync"),
+    fine("reflinked copy, then one removed", "xfs", "cp --reflink=always /m/text /m/text.2; sync; rm /m/text; sync", prepare=TEXT),
+    fine("LUKS re-key", "luks", f"printf secret >/tmp/a; printf other >/tmp/b; cryptsetup luksChangeKey -q {KEYED} --key-file /tmp/a /dev/vda /tmp/b; sync"),
+    fine("LUKS key added", "luks", f"printf secret >/tmp/a; printf other >/tmp/b; cryptsetup luksAddKey -q {KEYED} --key-file /tmp/a /dev/vda /tmp/b; sync"),
+    fine("logical volume and filesystem grown", "lvm", "lvextend -qq -L +60M data/mail; resize2fs /dev/data/mail 2>/dev/null; sync"),
+    fine("a new logical volume formatted", "lvm", "lvcreate -qq -y -Wn -Zn -L 100M -n more data; mkfs.ext4 -q /dev/data/more; sync"),
+    # new disks
+    fine("first format of an empty disk", "empty", "mkfs.ext4 -q /dev/vda; sync"),
+    fine("first partitions and format", "empty", "sgdisk -n 1:0:0 /dev/vda >/dev/null; sync; mkfs.xfs -q -f /dev/vda1; sync"),
+    fine("fresh install", "empty", "mkfs.ext4 -q /dev/vda; mkdir -p /m; mount /dev/vda /m; cp -r /bin /sbin /etc /m; sync"),
+    fine("lazy inode tables", "empty", "mkfs.ext4 -q -E lazy_itable_init=1 /dev/vda; mkdir -p /m; mount /dev/vda /m; sleep 8; sync"),
+    fine("swap made and used", "empty", "mkswap /dev/vda >/dev/null; swapon /dev/vda; sync; swapoff /dev/vda"),
+    fine("an empty filesystem becomes swap", "empty", "mkswap -f /dev/vda >/dev/null; swapon /dev/vda; sync", prepare="mkfs.ext4 -q /dev/vda; sync"),
+    # content
+    fine("video import", "ext4", random("/m/video", 120) + "sync"),
+    fine("xfs in use", "xfs", "cp -r /m/files /m/copy; sync"),
+    fine("btrfs in use", "btrfs", "cp -r /m/files /m/copy; rm -rf /m/copy; sync"),
+    fine("ntfs in use", "ntfs", "cp -r /m/files/d1 /m/copy; sync; rm -rf /m/copy; sync"),
+    fine("files of zeros", "ext4", "dd if=/dev/zero of=/m/zeros bs=1M count=100 2>/dev/null; fallocate -l 50M /m/pre; sync"),
+    fine("a project deleted", "ext4", "rm -rf $(ls -d /m/files/* | head -n $(($(ls /m/files | wc -l) * 3 / 10))); sync", level="warn",
+         why="a user who deletes a third of all files is worth a look"),
+]
