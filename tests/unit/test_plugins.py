@@ -61,7 +61,7 @@ def check(plugin, *params):
 
 def test_every_plugin_of_the_tree_is_checked_here(_):
     equal(sorted(path.stem for path in (BUILD / "plugins").glob("*.so")),
-          ["alert-exec", "alert-syslog", "alert-webhook", "detector-baseline", "detector-change", "detector-loss", "detector-structure", "storage-qcow2"])
+          ["alert-exec", "alert-syslog", "alert-webhook", "detector-baseline", "detector-change", "detector-loss", "detector-structure", "storage-lvmthin", "storage-qcow2"])
 
 
 def test_storage_qcow2(_):
