@@ -220,7 +220,7 @@ lint: deps
 	@$(MAKE) --no-print-directory -f tests/lint.mk
 
 format:
-	clang-format -i $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
+	$(Q)clang-format -i $(wildcard */*.[ch] */*/*.[ch] */*/*/*.[ch])
 
 install: all
 	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) VERSION=$(VERSION) packaging/install
