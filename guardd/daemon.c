@@ -132,6 +132,9 @@ daemon_new (const char *config_path, GError **error)
   if (config == NULL)
     return NULL;
   Daemon *daemon = g_new0 (Daemon, 1);
+  /* For good: while nobody owns the main context, what other threads g_main_context_invoke() is run by them,
+   * beside this one. */
+  g_main_context_acquire (NULL);
   daemon->config = config;
   daemon->slow_kvm = KVM_UNKNOWN;
   daemon->pools = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify)pool_close);

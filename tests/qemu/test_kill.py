@@ -49,7 +49,9 @@ class Range:
         self.bed, self.random, self.engine = bed, random.Random(SEED), engine
         self.killpoint = Killpoint(bed)
         self.daemon = bed.guardd(
-            interval="7d", keep="1000x1s", policy=f"engine = {engine}", daemon="sample_every = 0s\n",
+            interval="7d", policy=f"engine = {engine}", daemon="sample_every = 0s\n",
+            # without a policy nothing is pruned; who wants an engine has one
+            protect="nothing" if engine == "qmp" else "*",
             environment=self.killpoint.environment,
         )
         # Not paused: a QEMU that is keeps descriptor sets that it was told to drop.
@@ -129,8 +131,8 @@ class Range:
 
     def left_in_pool(self):
         """Files of a work that is not done."""
-        every = pathlib.Path(self.daemon.pool).rglob("*")
-        return [str(path) for path in every if path.name.startswith(".") and path.name != ".lock" or path.suffix == ".part"]
+        every = [os.path.join(folder, name) for folder, folders, files in os.walk(self.daemon.pool) for name in folders + files]
+        return [path for path in every if os.path.basename(path).startswith(".") and not path.endswith("/.lock") or path.endswith(".part")]
 
     def check_pool(self, before, gone=None):
         for name in ("web01", "off01"):
@@ -189,6 +191,8 @@ class Range:
     def kill(self, phase, calls):
         """True when it came to the kill."""
         words = getattr(self, phase.work)()
+        if self.engine != "qmp":
+            self.keep_all()
         before = {name: set(self.numbers(name)) for name in ("web01", "off01")}
         evidence = self.copies() if phase.work == "rollback" else None
         self.killpoint.arm(phase.kinds, self.random.randrange(1, calls + 1), self.victim(phase), phase.power)
@@ -227,6 +231,13 @@ class Range:
         assert self.daemon.process.poll() is None, "guardd died of another's death"
         until(lambda: self.daemon.guardsh("snapshot-list", "web01").returncode == 0, 30, "guardd to go on")
         until(lambda: self.bed.sh("dominfo", "web01")["state"] == "running" or phase.work == "rollback", 30, "guardd to see the guest")
+
+    def keep_all(self):
+        """Of a guest that has a policy: what is held is not pruned."""
+        for name in ("web01", "off01"):
+            for snapshot in self.bed.sh("snapshot-list", name)["snapshots"]:
+                if not snapshot["held"]:
+                    self.bed.sh("snapshot-hold", name, snapshot["number"])
 
     def thin_out(self):
         for name in ("web01", "off01"):

@@ -30,7 +30,7 @@ def snapshot(bed, number="latest"):
 
 
 def test_snapshots_are_clones_of_that_instant(bed):
-    clones, guest = prepared(bed)
+    clones, guest = prepared(bed, interval="7d")
     info = snapshot(bed)
     equal((info["engine"], [d["read_bytes"] for d in info["disks"]]), ("native", [0, 0]))
     for disk in guest.disks:
@@ -81,6 +81,7 @@ def test_one_disk_elsewhere_and_another_engine_is_used_and_says_why(bed):
     bed.paused_guest("web01", [clones.disk("vda", 64), Disk("64M", "raw")])
     clones.guardd()
     bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"], 30, "the first snapshot")
+    bed.wait(lambda: bed.sh("dominfo", "web01")["engine"], 30, "an engine")
     info = bed.sh("dominfo", "web01")
     equal(info["engine"], "qmp")
     assert "disk vdb: " in info["engine_reason"] and "web01-vdb.raw" in info["engine_reason"], info["engine_reason"]
