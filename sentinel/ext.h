@@ -66,6 +66,8 @@ struct ext_between *ext_between_read (struct ext *now, const struct ext *before)
 void ext_between_free (struct ext_between *between); /* NULL is fine */
 /* Whether a bit of a group's bitmap was clear in between. */
 bool ext_between_was_free (const struct ext_between *between, uint32_t group, uint64_t bit);
+/* How many blocks of inode tables were written in between, 1024 at most, and which. */
+uint32_t ext_between_inodes (const struct ext_between *between, const uint64_t **blocks);
 
 /* --- ext-freed.c --- */
 struct place_freed;

@@ -91,11 +91,11 @@ enum guardd_change_place {
 /* What was deleted since the snapshot before, and how many files came.  Of filesystems whose maps and files
  * can be compared; extrapolated from a sample. */
 struct guardd_exchange {
-  uint64_t freed_bytes;      /* in use before, free now */
-  uint64_t freed_low_bytes;  /* of these: neither zero nor of high entropy */
-  uint64_t taken_bytes;      /* free before, or in between, and in use now */
-  uint64_t taken_high_bytes; /* of these: of high entropy */
-  uint64_t freed_inodes, new_inodes;
+  uint64_t freed_bytes;              /* in use before, free now */
+  uint64_t freed_low_bytes;          /* of these: neither zero nor of high entropy */
+  uint64_t taken_bytes;              /* free before, or in between, and in use now */
+  uint64_t taken_high_bytes;         /* of these: of high entropy */
+  uint64_t freed_inodes, new_inodes; /* an inode that another file has now is in both */
 };
 
 struct guardd_observation {

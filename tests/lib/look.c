@@ -125,6 +125,8 @@ main (int argc, char **argv)
   printf ("{\"read_bytes\": %" PRIu64, now.read_bytes + before.read_bytes);
   print_places ("to_zero", seen.changed[GUARDD_CHANGE_TO_ZERO]);
   print_places ("other", seen.changed[GUARDD_CHANGE_OTHER]);
+  print_number ("freed_inodes", seen.exchange.freed_inodes);
+  print_number ("new_inodes", seen.exchange.new_inodes);
   printf (", \"structures\": [");
   for (uint32_t i = 0; i < seen.n_structures; i++) {
     printf (i ? ",\n" : "\n");

@@ -120,6 +120,17 @@ def test_what_was_free_in_between_was_not_overwritten_in_place(_):
             assert other["new"] >= 190 * MIB and other["kept"] + other["late"] < MIB, (kind, other)
 
 
+def test_ext4_files_replaced_one_by_one_are_counted_though_their_inodes_are_used_again(_):
+    with image(256 * MIB, *FILESYSTEMS["ext4"]) as disk:
+        before, after, same = (disk.parent / name for name in ("before", "after", "same"))
+        mounted(disk, f"for i in $(seq 100); do echo $i >f$i; done; sync; $COPY {before}; "
+                      f"for i in $(seq 100); do echo $i >n$i; rm f$i; done; sync; $COPY {after}; "
+                      f"for i in $(seq 100); do echo more >>n$i; chmod 600 n$i; done; sync; $COPY {same}")
+        replaced, written = look(after, before), look(same, after)
+        assert 98 <= replaced["freed_inodes"] <= 102 and 98 <= replaced["new_inodes"] <= 102, replaced
+        equal([written["freed_inodes"], written["new_inodes"]], [0, 0])
+
+
 def test_files_that_are_overwritten_or_zeroed_are_kept(_):
     for kind, tool in FILESYSTEMS.items():
         with image(400 * MIB, *tool) as disk:
