@@ -15,7 +15,7 @@ TOOLS = ["mke2fs", "e2fsck", "mkfs.xfs", "xfs_repair", "wipefs", "shred", "fallo
 MORE_MODULES = ["btrfs", "fuse", "dm-mod", "dm-crypt", "dm-mirror", "xts"]
 MORE_TOOLS = ["mkfs.btrfs", "btrfs", "mkntfs", "ntfs-3g", "sgdisk", "cryptsetup", "lvm", "resize2fs", "tune2fs", "dumpe2fs", "debugfs", "e4defrag",
               "xfs_growfs", "xfs_db", "xfs_fsr", "xfs_io", "mkfs.vfat", "mkswap", "fstrim", "openssl", "xz", "zstd", "gzip", "find", "rm", "dd",
-              "truncate", "cp", "tar", "dpkg", "dpkg-deb", "diff", "sqlite3", "git", "restic", "rsync"]
+              "truncate", "cp", "tar", "dpkg", "dpkg-deb", "diff", "sqlite3", "git", "restic", "rsync", "dash"]
 MORE_APPLETS = {"lvm": ["lvcreate", "lvremove", "lvextend", "vgchange", "vgremove", "pvremove", "pvmove", "vgextend", "pvcreate"]}
 # No udev: LVM makes its nodes itself.
 LVM_CONF = 'activation { udev_sync=0 udev_rules=0 monitoring=0 }\ndevices { use_devicesfile=0 dir="/dev" scan="/dev" }\nbackup { backup=0 archive=0 }\n'
@@ -28,7 +28,7 @@ mount -t devtmpfs dev /dev
 for module in @MODULES@; do insmod /lib/modules/$module; done
 stty -F /dev/ttyS1 raw -echo
 # As a script, since a shell that finds a terminal on its input prompts.  For ever: a guest without init panics.
-while true; do setsid sh /dev/ttyS1 </dev/null >/dev/ttyS1 2>&1; done
+while true; do setsid /bin/sh /dev/ttyS1 </dev/null >/dev/ttyS1 2>&1; done
 """
 
 
@@ -78,6 +78,9 @@ def fill(root, release, tools, wanted):
             os.makedirs(target.parent, exist_ok=True)
             shutil.copy(library, target)
     os.symlink("mke2fs", root / "bin/mkfs.ext4")
+    if "dash" in tools:  # busybox's shell takes its own applets, which know half of the options, before what is in PATH
+        (root / "bin/sh").unlink()
+        os.symlink("dash", root / "bin/sh")
     for tool, applets in MORE_APPLETS.items():
         for applet in applets if tool in tools else []:
             os.symlink(tool, root / "bin" / applet)
