@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Attacks and deeds of administrators that are more than a script in one guest.
+
+A scene gets the bed and the disks, and returns whether all was as promised, and what was seen.
+"""
+from bed import Disk
+from case import OFF
+
+# Of guests whose files are listed by libguestfs, which takes its time
+LISTED = """[policy listed]
+interval = 5s
+keep = 60x5s
+inspect = auto
+inspect_every = 20s
+[protect listed*]
+policy = listed
+"""
+MOUNT = """mkdir -p /m /run/cryptsetup /run/lock/lvm; ln -sf /proc/mounts /etc/mtab
+if head -c 7 /dev/vda | grep -q NTFS; then ntfs-3g -o big_writes /dev/vda /m
+elif vgchange -qq -ay data 2>/dev/null && [ -e /dev/data/mail ]; then mount /dev/data/mail /m
+else mount /dev/vda /m 2>/dev/null || mount /dev/vda1 /m 2>/dev/null || true; fi; sync"""
+LOGS = "auth.log wtmp syslog"
+SYSTEM = ("mkdir -p /m/etc /m/bin /m/usr /m/var/log; echo '/dev/sda / ext4 defaults 0 1' >/m/etc/fstab; echo ID=debian >/m/etc/os-release; "
+          f"for l in {LOGS}; do cat /m/documents/1 >/m/var/log/$l; done; sync")
+
+
+def guest_on(bed, golden, name):
+    image = bed.images / f"{name}.raw"
+    golden.copy("ext4", image)
+    guest = bed.linux_guest(name, [Disk(path=str(image))], full=True, memory_mib=768)
+    guest.sh(MOUNT)
+    return guest
+
+
+def verdicts(bed, name):
+    return [s for s in bed.sh("snapshot-list", name)["snapshots"] if s["verdict"]]
+
+
+def alerts(bed, name):
+    return [a for a in bed.sh("alert-list")["alerts"] if a["domain"] == name]
+
+
+def known(bed, name):
+    """The newest number, once there are some."""
+    bed.wait(lambda: len(verdicts(bed, name)) >= 3, 120, f"{name} to be known")
+    return verdicts(bed, name)[-1]["number"]
+
+
+def at_once(bed, golden):
+    """An intruder on the whole host: every guest is formatted in the same second."""
+    names = [f"all{number}" for number in (1, 2, 3)]
+    guests = {name: guest_on(bed, golden, name) for name in names}
+    before = {name: known(bed, name) for name in names}
+    for guest in guests.values():
+        guest.sh(OFF + "mkfs.ext4 -q -F /dev/vda; sync", timeout=100)
+    bed.wait(lambda: all(verdicts(bed, name)[-1]["verdict"] == "critical" for name in names), 60, "all to be found")
+    clean = all(bed.sh("snapshot-info", name, "last-good")["number"] >= before[name] for name in names)
+    fleet = any("other guests" in alert["summary"] for name in names for alert in alerts(bed, name))
+    for guest in guests.values():
+        guest.destroy()
+    return clean and fleet, (f"{len(names)} critical, last-good {'clean' if clean else 'DIRTY'}, "
+                             f"{'told as one attack' if fleet else 'NOT told as one'}")
+
+
+def logs_wiped(bed, golden):
+    """Who cleans up behind himself: too little for any counter, so the files' list has to tell."""
+    name = "listed"
+    guest = guest_on(bed, golden, name)
+    guest.sh(SYSTEM)
+    before = known(bed, name)
+    bed.wait(lambda: lists(bed, before), 300, "a list with the logs in it")
+    guest.sh(f"cd /m/var/log; rm wtmp syslog; : >auth.log; sync")
+    bed.wait(lambda: alerts(bed, name), 300, "an alert")
+    alert = bed.sh("alert-info", alerts(bed, name)[0]["id"])["alert"]
+    guest.destroy()
+    rules = sorted(finding["rule"] for finding in alert["findings"])
+    clean = alert["snapshot_good"] >= before
+    return ("logs-wiped" in rules and alert["level"] == "warn" and clean,
+            f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
+
+
+def lists(bed, since):
+    """Of snapshots after `since`."""
+    return [path for path in bed.daemon.pool.glob("*/*/inventory.gz") if int(path.parent.name) > since]
+
+
+def rolled_back(bed, golden):
+    """The operator does what the alert says: that ends the incident, and is no attack itself."""
+    name = "back"
+    guest = guest_on(bed, golden, name)
+    known(bed, name)
+    guest.sh(OFF + "mkfs.ext4 -q -F /dev/vda; sync", timeout=100)
+    bed.wait(lambda: alerts(bed, name), 60, "an alert")
+    alert, = alerts(bed, name)
+    bed.sh("rollback", name, "last-good", timeout=300)
+    guest.wait_boot()
+    guest.sh(MOUNT + "; ls /m/documents/1", timeout=100)
+    bed.wait(lambda: bed.sh("alert-info", alert["id"])["resolved"], 60, "the incident to end")
+    number = max(s["number"] for s in bed.sh("snapshot-list", name)["snapshots"])
+    bed.wait(lambda: verdicts(bed, name)[-1]["number"] >= number + 3, 120, "verdicts on what is back")
+    resolved = bed.sh("alert-info", alert["id"])["resolved"]
+    after = [s["verdict"] for s in verdicts(bed, name) if s["number"] > number]
+    more = len(alerts(bed, name)) - 1
+    guest.destroy()
+    return resolved == "recovered" and more == 0 and set(after) <= {"ok", "info"}, (
+        f"incident {resolved}, then {' '.join(after)}, {more} more alerts")
+
+
+SCENES = [
+    ("all guests at once", True, at_once),
+    ("logs wiped", True, logs_wiped),
+    ("snapshot rollback by the operator", False, rolled_back),
+]
