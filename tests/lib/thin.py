@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""guardd inside the appliance (appliance.py): its pool, and the guests' disks, in one thin pool."""
+import hashlib
+import os
+import subprocess
+
+from daemon import CONFIG, Guardd, GuardshError
+from disk import Disk
+from lvm import Group, run
+
+
+class Thin:
+    """A volume group with that thin pool; volumes are the operator's, ours() are guardd's."""
+
+    def __init__(self, bed, **group):
+        self.bed = bed
+        # none has them open any more, and LVM would not remove them
+        bed.clear()
+        self.group = Group(**group)
+
+    def disk(self, target, name, size):
+        return Disk(path=self.group.volume(name, size, tag="operators"), target=target, block=True)
+
+    def guardd(self, interval="7d", protect="*"):
+        state = self.bed.state
+        config = CONFIG.format(
+            run_dir=Guardd.run_dir, state_dir=state, plugin_dir=self.bed.build / "plugins", libexec_dir=self.bed.build,
+            appliance_dir=self.bed.build / "appliance", inspect="never", alert="", pool=f"{state}/pool\nidle_seconds = 1",
+            interval=interval, protect=protect, daemon="", policy="engine = auto\nkeep = 1000x1s",
+        )
+        guardd = self.bed.daemon = Guardd(self.bed, config)
+        guardd.sh("pool-create", guardd.pool, "--storage", "lvmthin", "--volume-group", self.group.name, "--thin-pool", self.group.pool)
+        return guardd.start()
+
+    def first(self, guest):
+        """The number of its first snapshot."""
+        self.bed.wait(lambda: self.bed.sh("list")["domains"][0]["snapshots"], 120, "the first snapshot")
+        return self.snapshots(guest)[0]["number"]
+
+    def snapshot(self, guest):
+        """A new one.  Where processors are emulated, and busy, LVM may take longer than guardd holds a guest for it."""
+        return self.bed.wait(lambda: self.attempt(guest), 120, "a snapshot")
+
+    def attempt(self, guest):
+        try:
+            return self.bed.sh("snapshot-create", guest.name)
+        except GuardshError as error:
+            if "within 5 s" not in error.message:
+                raise
+            print(f"# {error}", flush=True)
+            return None
+
+    def image(self, guest, number, target):
+        """The name of a snapshot's volume, without what comes before the guest."""
+        return f"{guest.uuid().replace('-', '')}-{number:08d}-{target}"
+
+    def snapshots(self, guest):
+        return self.bed.sh("snapshot-list", guest.name)["snapshots"]
+
+    def ours(self):
+        """{name without the pool's id: facts of the volume}"""
+        return {name.split("-", 2)[2]: {**facts, "name": name} for name, facts in self.group.ours().items()}
+
+    def active(self):
+        return [name for name, facts in self.ours().items() if facts["attr"][4] != "-"]
+
+    def digest(self, path):
+        """Of what the device has, and not of what the page cache still knows."""
+        with subprocess.Popen(["dd", f"if={path}", "bs=1M", "iflag=direct", "status=none"], stdout=subprocess.PIPE) as dd:
+            found = hashlib.sha256(dd.stdout.read()).hexdigest()
+        assert dd.returncode == 0, path
+        return found
+
+    def digests(self, guest):
+        """{target: digest} of the guest's disks, now."""
+        return {disk.target: self.digest(disk.path) for disk in guest.disks}
+
+    def kept(self, guest, *numbers):
+        """{number: {target: digest}} of snapshots, by LVM alone."""
+        ours = self.ours()
+        volumes = {(number, disk.target): f"{self.group.name}/{ours[self.image(guest, number, disk.target)]['name']}"
+                   for number in numbers for disk in guest.disks}
+        run("lvchange", "-A", "n", "-ay", "-K", *volumes.values())
+        found = {number: {} for number in numbers}
+        for (number, target), volume in volumes.items():
+            found[number][target] = self.digest(f"/dev/{volume}")
+        run("lvchange", "-A", "n", "-an", *volumes.values())
+        return found
+
+    def held(self):
+        """Guests that guardd has noted as suspended by itself."""
+        folder = self.bed.state / "held"
+        return os.listdir(folder) if folder.exists() else []
