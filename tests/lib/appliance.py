@@ -167,7 +167,7 @@ class Appliance:
         argv = [
             "qemu-system-x86_64", "-nodefaults", "-display", "none", "-machine", "q35,accel=tcg", "-cpu", "max", "-smp", "2",
             "-m", str(self.memory_mib), "-kernel", self.parts / "kernel", "-initrd", self.parts / "initrd",
-            "-append", "console=ttyS0 root=/dev/vda quiet loglevel=4 panic=-1 tsc=unstable selinux=0",
+            "-append", "console=ttyS0 root=/dev/vda quiet loglevel=4 panic=-1 no_timer_check tsc=unstable selinux=0",
             *self.drive(self.parts / "root", snapshot="on"), *self.drive(self.folder / "source"),
             *self.drive(self.folder / "disk"),
             "-serial", f"file:{self.folder}/console.log",
