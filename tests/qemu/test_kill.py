@@ -237,7 +237,7 @@ class Range:
         for name in ("web01", "off01"):
             for snapshot in self.bed.sh("snapshot-list", name)["snapshots"]:
                 if not snapshot["held"]:
-                    self.bed.sh("snapshot-hold", name, snapshot["number"])
+                    self.bed.sh("snapshot-hold", name, snapshot["number"], "--reason", "counted on")
 
     def thin_out(self):
         for name in ("web01", "off01"):
