@@ -184,7 +184,7 @@ test_each_class_of_change (Fixture *fixture, const void *data)
   g_assert_cmpuint (pieces[GUARDD_CHANGE_LOW_TO_HIGH], ==, 2 * PIECES);
   g_assert_cmpuint (pieces[GUARDD_CHANGE_LOW_TO_MID], ==, PIECES);
   g_assert_cmpuint (pieces[GUARDD_CHANGE_TO_ZERO], ==, 2 * PIECES);
-  g_assert_cmpuint (pieces[GUARDD_CHANGE_FROM_ZERO], ==, PIECES);
+  g_assert_cmpuint (pieces[GUARDD_CHANGE_ZERO_TO_HIGH], ==, PIECES);
   g_assert_cmpuint (pieces[GUARDD_CHANGE_OTHER], ==, 1); /* one piece of a block, and a block written again */
   g_assert_cmpuint (pieces[GUARDD_CHANGE_HIGH], ==, 0);
   /* Nobody had the bytes in hand: they are read. */
