@@ -56,6 +56,8 @@ step_destroy (Job *job, GError **error)
   data->down_since = g_get_monotonic_time ();
   if (active == 1 && virDomainDestroy (domain) < 0 && virDomainIsActive (domain) != 0)
     ok = rollback_libvirt_fail (job, "end the guest's process", error);
+  if (ok)
+    session_reset (job->guest->session); /* what it knows is of a QEMU that is gone */
   /* A saved memory image would meet disks that it does not know. */
   if (ok && virDomainHasManagedSaveImage (domain, 0) == 1 && virDomainManagedSaveRemove (domain, 0) < 0)
     ok = rollback_libvirt_fail (job, "remove its managed save image", error);
