@@ -25,6 +25,19 @@ pool_delete (Pool *pool, const char *domain_uuid, const guint64 *numbers, size_t
   return ok || pool_fail (pool, error, cause, "cannot remove snapshots");
 }
 
+/* With lock held.  Whatever a retention says, these stay: the last good one; while nobody has looked at the
+ * newest, the one before it, which may become that; what the next list of files is compared with, and the
+ * list before that while it is. */
+static bool
+domain_is_spared (const PoolDomain *domain, guint i, guint64 last_good)
+{
+  guint n = domain->entries->len;
+  guint64 number = ((const PoolEntry *)domain->entries->pdata[i])->snapshot->manifest->number;
+  const Snapshot *newest = ((const PoolEntry *)domain->entries->pdata[n - 1])->snapshot;
+  return number == last_good || number == domain->listed[0] || number == domain->listed[1]
+         || (i + 2 == n && newest->state->verdict == NULL);
+}
+
 /* What the retention lets go now, at most BATCH_MAX, oldest first. */
 static GArray *
 domain_expired (Pool *pool, PoolDomain *domain, const Retention *retention)
@@ -32,6 +45,7 @@ domain_expired (Pool *pool, PoolDomain *domain, const Retention *retention)
   GArray *numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
   g_mutex_lock (&pool->lock);
   guint n = domain->entries->len;
+  guint64 last_good = pool_entries_last_good (domain->entries);
   g_autofree RetentionItem *items = g_new0 (RetentionItem, n + 1);
   for (guint i = 0; i < n; i++) {
     const Snapshot *snapshot = ((PoolEntry *)domain->entries->pdata[i])->snapshot;
@@ -41,7 +55,8 @@ domain_expired (Pool *pool, PoolDomain *domain, const Retention *retention)
   }
   retention_apply (retention, items, n);
   for (guint i = 0; i < n && numbers->len < BATCH_MAX; i++)
-    if (!items[i].keep && !pool_domain_is_pinned (domain, items[i].number))
+    if (!items[i].keep && !pool_domain_is_pinned (domain, items[i].number)
+        && !domain_is_spared (domain, i, last_good))
       g_array_append_val (numbers, items[i].number);
   g_mutex_unlock (&pool->lock);
   return numbers;
@@ -82,10 +97,12 @@ domain_oldest (Pool *pool, PoolDomain *domain)
 {
   guint64 number = 0;
   g_mutex_lock (&pool->lock);
+  guint64 last_good = pool_entries_last_good (domain->entries);
   for (guint i = 0; number == 0 && i + 1 < domain->entries->len; i++) {
     const Snapshot *snapshot = ((PoolEntry *)domain->entries->pdata[i])->snapshot;
     if (snapshot->state->hold == NULL && !snapshot->state->evidence
-        && !pool_domain_is_pinned (domain, snapshot->manifest->number))
+        && !pool_domain_is_pinned (domain, snapshot->manifest->number)
+        && !domain_is_spared (domain, i, last_good))
       number = snapshot->manifest->number;
   }
   g_mutex_unlock (&pool->lock);

@@ -105,6 +105,17 @@ pool_domain_is_unlisted (const PoolDomain *domain, guint64 number)
   return numbers_contain (domain->unlisted, number);
 }
 
+void
+pool_domain_add_listed (PoolDomain *domain, guint64 number)
+{
+  guint64 *listed = domain->listed;
+  if (number > listed[0]) {
+    listed[1] = listed[0];
+    listed[0] = number;
+  } else if (number < listed[0] && number > listed[1])
+    listed[1] = number;
+}
+
 /* --- domains --- */
 
 PoolDomain *

@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define INVENTORY "inventory.gz"
-#define INVENTORY_ASIDE ".new-inventory.gz"
+#define INVENTORY_ASIDE POOL_DRAFT_PREFIX POOL_INVENTORY
 
 static int
 open_snapshot (Pool *pool, const char *domain_uuid, guint64 number, GError **error)
@@ -27,12 +26,12 @@ pool_inventory_open (Pool *pool, const char *domain_uuid, guint64 number, GError
   int directory = open_snapshot (pool, domain_uuid, number, error);
   if (directory < 0)
     return -1;
-  int fd = openat (directory, INVENTORY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = openat (directory, POOL_INVENTORY, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == ENOENT)
     g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND,
                  "snapshot %" G_GUINT64_FORMAT " has not been inspected", number);
   else if (fd < 0)
-    files_set_error (error, errno, directory, INVENTORY, "open");
+    files_set_error (error, errno, directory, POOL_INVENTORY, "open");
   close (directory);
   return fd;
 }
@@ -71,6 +70,17 @@ pool_inventory_create (Pool *pool, const char *domain_uuid, guint64 number, GErr
   return fd;
 }
 
+static void
+note_listed (Pool *pool, const char *domain_uuid, guint64 number)
+{
+  PoolDomain *domain = pool_domain_find (pool, domain_uuid, NULL);
+  if (domain == NULL)
+    return;
+  g_mutex_lock (&pool->lock);
+  pool_domain_add_listed (domain, number);
+  g_mutex_unlock (&pool->lock);
+}
+
 bool
 pool_inventory_finish (Pool *pool, const char *domain_uuid, guint64 number, int fd, bool keep, GError **error)
 {
@@ -82,10 +92,11 @@ pool_inventory_finish (Pool *pool, const char *domain_uuid, guint64 number, int 
     return !keep;
   if (!keep || !ok)
     unlinkat (directory, INVENTORY_ASIDE, 0);
-  else if (renameat (directory, INVENTORY_ASIDE, directory, INVENTORY) < 0) {
-    files_set_error (error, errno, directory, INVENTORY, "rename");
+  else if (renameat (directory, INVENTORY_ASIDE, directory, POOL_INVENTORY) < 0) {
+    files_set_error (error, errno, directory, POOL_INVENTORY, "rename");
     ok = false;
-  }
+  } else
+    note_listed (pool, domain_uuid, number);
   close (directory);
   return ok;
 }

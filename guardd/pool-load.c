@@ -189,6 +189,21 @@ domain_drop_others (Pool *pool, PoolDomain *domain, GHashTable *loaded, const GA
   g_mutex_unlock (&pool->lock);
 }
 
+static void
+domain_find_listed (Pool *pool, PoolDomain *domain, const GPtrArray *entries)
+{
+  for (guint i = entries->len; i-- > 0 && domain->listed[1] == 0;) {
+    const LedgerEntry *entry = entries->pdata[i];
+    g_autofree char *directory = pool_directory_name (entry->number);
+    g_autofree char *name = g_build_filename (directory, POOL_INVENTORY, NULL);
+    if (faccessat (domain->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+      continue;
+    g_mutex_lock (&pool->lock);
+    pool_domain_add_listed (domain, entry->number);
+    g_mutex_unlock (&pool->lock);
+  }
+}
+
 void
 pool_domain_load_entries (Pool *pool, PoolDomain *domain)
 {
@@ -212,6 +227,7 @@ pool_domain_load_entries (Pool *pool, PoolDomain *domain)
       g_hash_table_remove (rows, &entry->number);
   }
   domain_drop_others (pool, domain, loaded, unlisted);
+  domain_find_listed (pool, domain, entries);
   if (rows == NULL)
     return;
   GHashTableIter iter;

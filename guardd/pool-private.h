@@ -32,6 +32,7 @@
 #define POOL_LOCK ".lock"
 #define POOL_MANIFEST "manifest.json"
 #define POOL_STATE "state.json"
+#define POOL_INVENTORY "inventory.gz"
 #define POOL_DRAFT_PREFIX ".new-"
 #define POOL_PROBLEMS_MAX 1000
 #define POOL_STORAGE_DEFAULT "qcow2"
@@ -59,6 +60,7 @@ typedef struct {
   /* lock: parents of what was committed while a maintenance was preparing, which it cannot know */
   GArray *late_parents;
   GPtrArray *stale;   /* lock: names of aborted drafts that could not be removed */
+  guint64 listed[2];  /* lock: the newest snapshots that have a list of files, newest first; 0: none */
   bool preparing;     /* lock */
   guint64 last;       /* lock: highest number ever given away */
   guint64 generation; /* lock: counts maintain lines */
@@ -128,6 +130,8 @@ void pool_domain_insert (PoolDomain *domain, PoolEntry *entry); /* takes it; rep
 PoolEntry *pool_domain_take (PoolDomain *domain, guint64 number);
 bool pool_domain_is_pinned (const PoolDomain *domain, guint64 number);
 bool pool_domain_is_unlisted (const PoolDomain *domain, guint64 number);
+/* A snapshot has a list of files. */
+void pool_domain_add_listed (PoolDomain *domain, guint64 number);
 /* The history's file against what we entered (takes append for a moment). */
 bool pool_domain_check_history (PoolDomain *domain, GError **error);
 /* With append held: enters a line in history and ledger; durable if sync. */
@@ -147,6 +151,10 @@ typedef struct {
 PoolMembers *pool_members_new (const PoolDomain *domain, GHashTable *remove);
 void pool_members_free (PoolMembers *members);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (PoolMembers, pool_members_free)
+
+/* --- pool-resolve.c --- */
+/* With lock held: "last-good" among these PoolEntry; 0: none. */
+guint64 pool_entries_last_good (const GPtrArray *entries);
 
 /* --- pool-space.c --- */
 /* The pool's path still leads to the pool: what is written goes where the operator thinks that it does. */

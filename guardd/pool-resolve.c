@@ -136,6 +136,13 @@ resolve_last_good (const GPtrArray *entries)
   return good ? good : unknown;
 }
 
+guint64
+pool_entries_last_good (const GPtrArray *entries)
+{
+  const Snapshot *good = resolve_last_good (entries);
+  return good ? good->manifest->number : 0;
+}
+
 static const Snapshot *
 resolve_time (const GPtrArray *entries, gint64 time_us)
 {

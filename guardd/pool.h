@@ -160,7 +160,9 @@ void pool_note_verdict (Pool *pool, const char *domain_uuid, guint64 number, con
  * newest).  One maintenance at a time per pool; others wait.  [slow] */
 bool pool_delete (Pool *pool, const char *domain_uuid, const guint64 *numbers, size_t n, bool force,
                   GCancellable *cancellable, GError **error);
-/* Applies a retention to one domain; *removed set on success.  [slow] */
+/* Applies a retention to one domain; *removed set on success.  Beside what pool_delete() refuses there stay,
+ * whatever it says: "last-good", the one before the newest while nobody has judged that, and the two newest
+ * that have a list of files.  [slow] */
 bool pool_prune (Pool *pool, const char *domain_uuid, const Retention *retention, gint64 now_us,
                  guint64 *removed, GCancellable *cancellable, GError **error);
 /* Where the storage says that it is time (a thin pool that fills): removes a domain's oldest snapshots, one

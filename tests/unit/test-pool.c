@@ -370,6 +370,45 @@ test_prune_applies_the_retention (Fixture *fixture, const void *data)
 }
 
 static void
+give_list (const Fixture *fixture, guint64 number)
+{
+  g_autoptr (GError) error = NULL;
+  int fd = pool_inventory_create (fixture->pool, DOMAIN, number, &error);
+  g_assert_no_error (error);
+  g_assert_true (pool_inventory_finish (fixture->pool, DOMAIN, number, fd, true, NULL));
+}
+
+static void
+check_left_after_pruning (const Fixture *fixture, const char *expected)
+{
+  guint64 removed = 0;
+  g_autoptr (Retention) retention = retention_parse ("1x1min", NULL);
+  g_autoptr (GString) numbers = g_string_new (NULL);
+  g_assert_true (pool_prune (fixture->pool, DOMAIN, retention, 0, &removed, NULL, NULL));
+  g_autoptr (GPtrArray) left = pool_snapshots (fixture->pool, DOMAIN);
+  for (guint i = 0; i < left->len; i++)
+    g_string_append_printf (numbers, "%s%" G_GUINT64_FORMAT, i ? " " : "",
+                            ((const Snapshot *)left->pdata[i])->manifest->number);
+  g_assert_cmpstr (numbers->str, ==, expected);
+}
+
+static void
+test_pruning_spares_what_a_verdict_will_need (Fixture *fixture, const void *data)
+{
+  fixture_take_many (fixture, 10);
+  for (guint64 number = 1; number <= 3; number++)
+    give_list (fixture, number);
+  pool_note_verdict (fixture->pool, DOMAIN, 5, "ok");
+  pool_note_verdict (fixture->pool, DOMAIN, 6, "warn");
+  check_left_after_pruning (fixture, "2 3 5 9 10");
+  /* Verdicts are forgotten, lists are not. */
+  fixture_reopen (fixture);
+  check_left_after_pruning (fixture, "2 3 9 10");
+  pool_note_verdict (fixture->pool, DOMAIN, 10, "ok");
+  check_left_after_pruning (fixture, "2 3 10");
+}
+
+static void
 test_reader_opened_before_a_removal_stays_valid (Fixture *fixture, const void *data)
 {
   guint8 byte = 0;
@@ -575,6 +614,7 @@ main (int argc, char **argv)
   ADD (delete_refuses_newest_held_and_evidence);
   ADD (parent_of_an_open_draft_stays);
   ADD (prune_applies_the_retention);
+  ADD (pruning_spares_what_a_verdict_will_need);
   ADD (reader_opened_before_a_removal_stays_valid);
   ADD (verify_passes_after_maintenance);
   ADD (verify_names_a_file_that_was_edited);
