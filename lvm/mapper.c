@@ -135,31 +135,37 @@ mapper_metadata_path (const char *vg, const char *pool)
   return g_strconcat (dm_dir (), "/", name, NULL);
 }
 
-/* --- what was left suspended --- */
+/* --- what was left half done --- */
 
-static bool
-is_suspended (const char *device, const char *prefix)
+typedef enum { LEFT_NOTHING, LEFT_SUSPENDED, LEFT_UNBORN } Left;
+
+/* Unborn: made, and never given a table that counts; nobody can have opened it, but what its other table
+ * names is in use. */
+static Left
+left_find (const char *device, const char *prefix)
 {
   struct dm_info info;
   g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_INFO);
   if (task == NULL || !dm_task_set_name (task, device) || !dm_task_run (task)
-      || !dm_task_get_info (task, &info) || !info.exists || !info.suspended)
-    return false;
+      || !dm_task_get_info (task, &info) || !info.exists)
+    return LEFT_NOTHING;
   const char *uuid = dm_task_get_uuid (task);
-  return uuid != NULL && g_str_has_prefix (uuid, prefix);
+  if (uuid == NULL || !g_str_has_prefix (uuid, prefix))
+    return LEFT_NOTHING;
+  return info.suspended ? LEFT_SUSPENDED : info.live_table ? LEFT_NOTHING : LEFT_UNBORN;
 }
 
 static bool
-resume (const char *device, GError **error)
+left_settle (const char *device, Left left, GError **error)
 {
-  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_RESUME);
+  g_autoptr (dm_task) task = dm_task_create (left == LEFT_SUSPENDED ? DM_DEVICE_RESUME : DM_DEVICE_REMOVE);
   if (task && dm_task_set_name (task, device) && dm_task_run (task))
     return true;
-  return mapper_fail (error, device, "resume it");
+  return mapper_fail (error, device, left == LEFT_SUSPENDED ? "resume it" : "remove it, which has no table");
 }
 
 GPtrArray *
-mapper_resume (const char *vg_uuid, GError **error)
+mapper_settle (const char *vg_uuid, GError **error)
 {
   g_autofree char *prefix = g_strconcat ("LVM-", vg_uuid, NULL);
   g_autoptr (GPtrArray) resumed = g_ptr_array_new_with_free_func (g_free);
@@ -170,11 +176,11 @@ mapper_resume (const char *vg_uuid, GError **error)
     return NULL;
   }
   for (guint n = 0; names->dev != 0 && n < DEVICES_MAX; n++) {
-    if (is_suspended (names->name, prefix)) {
-      if (!resume (names->name, error))
-        return NULL;
+    Left left = left_find (names->name, prefix);
+    if (left != LEFT_NOTHING && !left_settle (names->name, left, error))
+      return NULL;
+    if (left == LEFT_SUSPENDED)
       g_ptr_array_add (resumed, g_strdup (names->name));
-    }
     if (names->next == 0)
       break;
     names = (const struct dm_names *)(const void *)((const char *)names + names->next);

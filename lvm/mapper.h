@@ -23,5 +23,7 @@ bool mapper_reserve_metadata (const char *vg, const char *pool, GError **error);
 bool mapper_release_metadata (const char *vg, const char *pool, GError **error);
 /* "/dev/mapper/vg0-pool_tmeta"; g_free(). */
 char *mapper_metadata_path (const char *vg, const char *pool);
-/* Resumes the devices of a volume group (its UUID without dashes) that are suspended; their names. */
-GPtrArray *mapper_resume (const char *vg_uuid, GError **error);
+/* Ends what a command that died was at with the devices of a volume group (its UUID without dashes), while
+ * nobody has the group's lock: those that are suspended are resumed (their names), those that never got a
+ * table are removed. */
+GPtrArray *mapper_settle (const char *vg_uuid, GError **error);

@@ -276,8 +276,8 @@ op_remove (json_object *request, json_object *answer, GError **error)
   return false;
 }
 
-/* An operator's command suspends devices too, for a moment and with the group's lock: what is suspended while
- * that is free is nobody's. */
+/* An operator's command suspends devices too, for a moment and with the group's lock: what is half done
+ * while that is free is nobody's. */
 static bool
 op_settle (json_object *request, json_object *answer, GError **error)
 {
@@ -286,7 +286,7 @@ op_settle (json_object *request, json_object *answer, GError **error)
     return false;
   /* Asking waits for whoever changes the group. */
   g_autofree char *uuid = report_uuid (vg, error);
-  g_autoptr (GPtrArray) resumed = uuid ? mapper_resume (uuid, error) : NULL;
+  g_autoptr (GPtrArray) resumed = uuid ? mapper_settle (uuid, error) : NULL;
   if (resumed == NULL)
     return false;
   json_object *list = json_object_new_array ();

@@ -14,7 +14,7 @@ from lvm import BUILD, Group, run
 from suite import equal, main, timeout
 
 FOLDER = "/tmp/pool"
-KILLS = 6
+KILLS = 12
 PER_MIB = 16  # blocks
 
 

@@ -4,10 +4,12 @@
  * one guest's snapshots in it, taken as guardd takes them.  A line of input is a command, and one line
  * answers it:
  *
- *   take FILL BLOCKS       a snapshot whose first BLOCKS blocks are filled with FILL   taken N | full: … |
- * failed: … hold N                                                                             held room what
- * is done after each snapshot when the pool fills        removed COUNT list listed N N … verify N FILL its
- * content is FILL, and proved                             verified | failed: …
+ *   - take FILL BLOCKS: a snapshot whose first BLOCKS blocks are filled with FILL; "taken N", "full: …" or
+ * "failed: …"
+ *   - hold N: "held"
+ *   - room: what is done after each snapshot when the pool fills; "removed COUNT"
+ *   - list: "listed N N …"
+ *   - verify N FILL: its content is FILL, and proved; "verified" or "failed: …"
  */
 #include "guardd/pool.h"
 
@@ -160,6 +162,9 @@ main (int argc, char **argv)
     printf ("failed: %s\n", error->message);
     return 1;
   }
+  g_auto (GStrv) problems = pool_problems (pool);
+  for (char **problem = problems; *problem; problem++)
+    fprintf (stderr, "lvm-pool: %s\n", *problem);
   puts ("open");
   fflush (stdout);
   while (fgets (line, sizeof line, stdin) != NULL) {
