@@ -69,9 +69,12 @@ run_request (virDomainPtr domain, Request *request)
   unsigned int n_out = 0;
   int *out = NULL;
 
-  if (virDomainQemuMonitorCommandWithFiles (domain, request->command, request->n_fds, request->fds, &n_out,
-                                            &out, &request->reply, 0)
-      < 0) {
+  /* With descriptors libvirt asks its daemon before every call whether it takes any: a round trip more. */
+  int result = request->n_fds == 0
+                   ? virDomainQemuMonitorCommand (domain, request->command, &request->reply, 0)
+                   : virDomainQemuMonitorCommandWithFiles (domain, request->command, request->n_fds,
+                                                           request->fds, &n_out, &out, &request->reply, 0);
+  if (result < 0) {
     const virError *last = virGetLastError ();
 
     request->code = last ? last->code : VIR_ERR_INTERNAL_ERROR;
