@@ -32,8 +32,9 @@ add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **erro
 
 /* One instant for all disks: copy-before-write starts on all, or on none.
  *
- * The bitmaps do not change over in here, where the guest waits: the new one records from before, the old one
- * until after it.  What both have seen is read once too often, this time or the next; nothing is missed. QEMU
+ * The new bitmap is not made in here, where the guest waits: it records from before.  What both have seen is
+ * read once too often, this time or the next; nothing is missed.  The old one is stopped, since QEMU exports
+ * none that records; of the actions it comes last, so no failure can follow it that would leave it so.  QEMU
  * drains a disk when it comes to its backup, and until the end of the transaction, so that what depends on a
  * write of another disk is not in the snapshot without it. */
 static bool
@@ -46,24 +47,17 @@ run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError
 
     qmp_transaction_backup_none (transaction, disk->name, disk->node, disk->name, disk->filter_node);
   }
-  if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
-    return false;
-  plan->transaction = true;
-  for (guint i = 0; i < plan->disks->len; i++)
-    ((PlanDisk *)g_ptr_array_index (plan->disks, i))->in_jobs = true;
-  return true;
-}
-
-/* QEMU exports no bitmap that records. */
-static bool
-stop_old_bitmaps (CapturePlan *plan, QmpClient *client, GError **error)
-{
   for (guint i = 0; i < plan->disks->len; i++) {
     const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
 
-    if (disk->has_old_bitmap && !qmp_bitmap_disable (client, disk->node, plan->old_bitmap, error))
-      return false;
+    if (disk->has_old_bitmap)
+      qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
   }
+  plan->transaction = true; /* what is not answered may have gone through */
+  if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
+    return false;
+  for (guint i = 0; i < plan->disks->len; i++)
+    ((PlanDisk *)g_ptr_array_index (plan->disks, i))->in_jobs = true;
   return true;
 }
 
@@ -130,7 +124,7 @@ capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, g
   if (!run_transaction (plan, client, stall_us, error))
     return false;
   *time_us = g_get_real_time ();
-  return stop_old_bitmaps (plan, client, error) && add_exports (plan, client, error);
+  return add_exports (plan, client, error);
 }
 
 /* Keeps the first error only; the others are of the same cause. */

@@ -39,7 +39,7 @@ typedef struct {
   Snapshot *latest; /* NULL: first one */
   GPtrArray *disks; /* PlanDisk */
   bool nbd_server;  /* ours is running in QEMU */
-  bool transaction; /* it went through: the old bitmaps may have been stopped */
+  bool transaction; /* it was sent: the old bitmaps may have been stopped */
   bool pulled;      /* every byte is here, and the NBD connections are closed */
 } CapturePlan;
 

@@ -30,12 +30,6 @@ qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 g
 }
 
 bool
-qmp_bitmap_disable (QmpClient *client, const char *node, const char *name, GError **error)
-{
-  return run_bitmap_command (client, "block-dirty-bitmap-disable", bitmap_arguments (node, name), error);
-}
-
-bool
 qmp_bitmap_enable (QmpClient *client, const char *node, const char *name, GError **error)
 {
   return run_bitmap_command (client, "block-dirty-bitmap-enable", bitmap_arguments (node, name), error);

@@ -61,6 +61,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (QmpTransaction, qmp_transaction_free)
  */
 void qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target,
                                   const char *filter);
+/* Stops a bitmap; if another action fails, it goes on recording. */
+void qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name);
 /* Sends it, once.  elapsed_us (may be NULL): time from send to answer, an upper bound of what the guest could
  * feel. */
 bool qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms, guint64 *elapsed_us,
@@ -76,7 +78,6 @@ bool qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guin
 bool qmp_bitmap_enable (QmpClient *client, const char *node, const char *name, GError **error);
 bool qmp_bitmap_merge (QmpClient *client, const char *node, const char *target, const char *source,
                        GError **error);
-bool qmp_bitmap_disable (QmpClient *client, const char *node, const char *name, GError **error);
 bool qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error);
 
 /* --- descriptors --- */

@@ -84,6 +84,8 @@ test_a_transaction_is_all_or_nothing (Real *real, const void *data)
   g_autoptr (GError) error = NULL;
   guint64 elapsed = 0;
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
+  qmp_transaction_bitmap_disable (transaction, "disk", "old");
   qmp_transaction_backup_none (transaction, "one", "disk", "missing", "filter");
   g_assert_false (qmp_transaction_run (transaction, real->client, 5000, &elapsed, &error));
   g_assert_error (error, QMP_ERROR, QMP_ERROR_COMMAND);
@@ -91,6 +93,10 @@ test_a_transaction_is_all_or_nothing (Real *real, const void *data)
   g_autoptr (GPtrArray) jobs = qmp_query_jobs (real->client, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (jobs->len, ==, 0);
+  g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
+  g_assert_no_error (error);
+  const GPtrArray *bitmaps = g_hash_table_lookup (nodes, "disk");
+  g_assert_true (((const QmpBitmap *)bitmaps->pdata[0])->recording);
 }
 
 static void
@@ -99,7 +105,9 @@ test_a_bitmap_takes_in_another (Real *real, const void *data)
   g_autoptr (GError) error = NULL;
   g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
   g_assert_true (qmp_bitmap_add (real->client, "disk", "new", 65536, &error));
-  g_assert_true (qmp_bitmap_disable (real->client, "disk", "old", &error));
+  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
+  qmp_transaction_bitmap_disable (transaction, "disk", "old");
+  g_assert_true (qmp_transaction_run (transaction, real->client, 1000, NULL, &error));
   g_assert_true (qmp_bitmap_enable (real->client, "disk", "old", &error));
   g_assert_true (qmp_bitmap_merge (real->client, "disk", "old", "new", &error));
   g_assert_false (qmp_bitmap_enable (real->client, "disk", "missing", &error));
