@@ -87,7 +87,11 @@ def build(folder):
     """The folder with `kernel`, `initrd` and `root`."""
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"appliance-{version()}"
+    with initramfs.locked(folder):
+        return build_locked(folder, folder / f"appliance-{version()}")
+
+
+def build_locked(folder, target):
     if target.exists():
         return target
     for old in folder.glob("appliance-*"):
@@ -105,11 +109,7 @@ def build(folder):
         )
         shutil.copy(os.path.realpath(made / "kernel"), made / "kernel.copy")
         os.replace(made / "kernel.copy", made / "kernel")
-        try:
-            os.rename(made, target)
-        except OSError:
-            if not target.exists():  # else another program was quicker
-                raise
+        os.rename(made, target)
     return target
 
 

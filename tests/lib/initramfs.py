@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Linux guests' userland: busybox and the real mkfs tools, in an initramfs made once per build folder."""
+import contextlib
+import fcntl
 import glob
 import hashlib
 import os
@@ -96,7 +98,20 @@ def fill(root, release, tools, wanted):
     init.chmod(0o755)
 
 
+@contextlib.contextmanager
+def locked(folder):
+    """Programs run side by side: one makes what all need, and the others wait for it."""
+    with open(pathlib.Path(folder) / "made.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(folder, full=False):
+    with locked(folder):
+        return build_locked(folder, full)
+
+
+def build_locked(folder, full):
     """(kernel image, initramfs); made anew when this file or the kernel changed.  full: with MORE_TOOLS."""
     image, release = kernel()
     version = hashlib.sha256(pathlib.Path(__file__).read_bytes() + release.encode()).hexdigest()[:12]
