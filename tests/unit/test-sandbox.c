@@ -66,11 +66,29 @@ works (void)
   return write (FD, "", 0) == 0 ? 0 : 1;
 }
 
+static int
+compare_down (const void *a, const void *b)
+{
+  return *(const int *)b - *(const int *)a;
+}
+
+/* More than a library has room for on its stack. */
+static int
+sorts (void)
+{
+  static int numbers[100000];
+  for (int i = 0; i < (int)G_N_ELEMENTS (numbers); i++)
+    numbers[i] = i;
+  qsort (numbers, G_N_ELEMENTS (numbers), sizeof numbers[0], compare_down);
+  return numbers[0] == (int)G_N_ELEMENTS (numbers) - 1 ? 0 : 1;
+}
+
 static const struct {
   int (*run) (void);
   int ends[2]; /* either */
 } cases[] = {
   { works, { 0, 0 } },
+  { sorts, { 0, 0 } },
   { takes_memory, { 0, 0 } },
   { opens, { -SIGSYS, -SIGSYS } },
   { connects, { -SIGSYS, -SIGSYS } },
