@@ -97,8 +97,6 @@ forget_run (Job *job, GError **error)
   Guest *guest = job->guest;
   ForgetData *data = job->data;
   gint64 now = g_get_real_time ();
-  if (guest->watch == NULL)
-    guest->watch = watch_new (job->daemon->config->state_dir, guest->uuid);
   watch_false_positive (guest->watch, data->incident, data->findings, now);
   data->reliefs = watch_reliefs (guest->watch, now);
   return true;

@@ -43,6 +43,9 @@ daemon_guest (Daemon *daemon, const char *uuid, const char *name)
     guest = g_new0 (Guest, 1);
     guest->uuid = g_strdup (uuid);
     guest->session = daemon_session (daemon, uuid);
+    /* Before anything is pruned: an incident may be open. */
+    guest->watch = watch_new (daemon->config->state_dir, uuid);
+    guest->incident = incident_copy (watch_incident (guest->watch));
     g_queue_init (&guest->waiting);
     g_hash_table_insert (daemon->guests, guest->uuid, guest);
   }

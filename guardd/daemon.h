@@ -49,7 +49,7 @@ typedef struct {
   GQueue looks;            /* Job, for when that is done */
   GQueue waiting;          /* Job, for when it is free */
   bool shutdown_due;       /* it went off: capture that state */
-  Watch *watch;            /* of `looking`; NULL: none yet */
+  Watch *watch;            /* of `looking` */
   Level level;             /* of the newest snapshot that was looked at */
   guint blind;             /* snapshots in a row that could not be looked at */
   Incident *incident;      /* as the watch last had it; NULL: none is open */

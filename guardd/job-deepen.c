@@ -123,8 +123,6 @@ raise_run (Job *job, GError **error)
   Deepening *data = job->data;
   Guest *guest = job->guest;
   const WatchListed listed = { data->from, data->to, data->times_us[0], data->times_us[1] };
-  if (guest->watch == NULL)
-    guest->watch = watch_new (job->daemon->config->state_dir, guest->uuid);
   const Incident *open = watch_incident (guest->watch);
   if (data->incident == NULL && open && incident_is_listed (open)) {
     data->incident = g_strdup (open->id);
@@ -147,7 +145,7 @@ raise_done (Job *job, const GError *error)
 {
   const Deepening *data = job->data;
   Guest *guest = job->guest;
-  const Incident *incident = guest->watch ? watch_incident (guest->watch) : NULL;
+  const Incident *incident = watch_incident (guest->watch);
   Level before = guest->incident ? guest->incident->level : LEVEL_OK;
   for (guint i = 0; i < data->problems->len; i++)
     g_warning ("%s: %s", guest->name, (const char *)data->problems->pdata[i]);

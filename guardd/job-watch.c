@@ -157,8 +157,6 @@ watch_run (Job *job, GError **error)
   WatchData *data = job->data;
   Guest *guest = job->guest;
   gint64 started = g_get_monotonic_time ();
-  if (guest->watch == NULL)
-    guest->watch = watch_new (job->daemon->config->state_dir, guest->uuid);
   look (job, data);
   data->look_us = (guint64)(g_get_monotonic_time () - started);
   const char *level = level_name (data->verdict.level);

@@ -55,6 +55,7 @@ watch_save (Watch *watch)
   json_object_object_add (object, "disks", disks);
   const char *text = json_object_to_json_string_ext (object, JSON_C_TO_STRING_PLAIN);
   g_mkdir_with_parents (folder, 0700);
+  watch->unsaved = false;
   if (!files_replace (AT_FDCWD, path, text, strlen (text), 0600, &error))
     g_warning ("%s; what is normal for this guest is forgotten at the next start", error->message);
 }

@@ -32,6 +32,7 @@ struct Watch {
   Incident *incident;
   guint64 good;       /* number of the last snapshot that was */
   gint64 saved;       /* monotonic */
+  bool unsaved;       /* a look has added to it */
   GPtrArray *reliefs; /* Relief */
 };
 

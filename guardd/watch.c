@@ -80,7 +80,8 @@ watch_free (Watch *watch)
 {
   if (watch == NULL)
     return;
-  watch_save (watch);
+  if (watch->unsaved)
+    watch_save (watch);
   incident_free (watch->incident);
   g_ptr_array_unref (watch->reliefs);
   g_hash_table_unref (watch->disks);
@@ -203,6 +204,7 @@ watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 ti
              guint n_disks, Verdict *verdict)
 {
   *verdict = (Verdict){ .findings = findings_new (), .blind = blind_spots_new () };
+  watch->unsaved = true;
   reliefs_expire (watch->reliefs, time_us);
   for (guint i = 0; i < n_disks; i++)
     watch_judge_disk (watch, detectors, time_us, &disks[i], verdict->findings, verdict->blind);

@@ -84,6 +84,22 @@ def test_a_format_is_critical_and_the_snapshot_before_is_held(bed):
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], bad - 1)
 
 
+def test_an_open_alert_keeps_all_from_being_pruned_after_a_restart_too(bed):
+    guest = bed.paused_guest("web01", [Disk("256M", "raw")])
+    filesystem(bed, guest)
+    bed.guardd(interval="7d", keep="1x1min")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "ok")
+    wipe(guest)
+    for _ in range(3):
+        equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    bed.daemon.restart()
+    # Before anything has been looked at again.
+    info = bed.sh("dominfo", "web01")
+    equal((info["incident"]["level"], info["incident"]["snapshot_good"]), ("critical", 1))
+    equal([s["number"] for s in snapshots(bed)], [1, 2, 3, 4])
+
+
 def alarmed(bed, extra_xml="", **more):
     """guardd with a webhook, a guest whose first snapshot was found to be good, and the receiver."""
     receiver = Receiver(secret=SECRET)
