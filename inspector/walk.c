@@ -94,11 +94,15 @@ read_directory (guestfs_h *g, const char *directory)
   if (entries == NULL)
     return guestfs_ls (g, directory);
   char **names = calloc (entries->len + 1, sizeof *names);
-  for (size_t i = 0, n = 0; names && i < entries->len; i++)
-    if (is_entry (entries->val[i].name) && (names[n] = strdup (entries->val[i].name)) != NULL)
-      n++;
+  bool whole = names != NULL; /* gcc 12's analyzer takes what is put into it for lost */
+  for (size_t i = 0, n = 0; whole && i < entries->len; i++)
+    if (is_entry (entries->val[i].name))
+      whole = (names[n++] = strdup (entries->val[i].name)) != NULL;
   guestfs_free_dirent_list (entries);
-  return names;
+  if (whole)
+    return names;
+  walk_strings_free (names); /* what is left out would count as gone */
+  return NULL;
 }
 
 /* path: room for INVENTORY_NAME_MAX bytes; "" is the root. */
@@ -115,7 +119,7 @@ walk_directory (struct walk_state *state, char *path, size_t length, int depth)
   char **names = read_directory (state->g, directory);
   size_t n = walk_strings_length (names);
   struct guestfs_statns_list *stats = NULL;
-  if (n > 0) {
+  if (names != NULL && n > 0) {
     qsort (names, n, sizeof *names, compare_names);
     stats = guestfs_lstatnslist (state->g, directory, names);
   }

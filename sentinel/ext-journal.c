@@ -157,7 +157,7 @@ tag_size (const struct ext_journal *journal)
 static bool
 take (struct ext_journal *journal, struct entry entry)
 {
-  if (journal->n_taken == journal->room) {
+  if (journal->taken == NULL || journal->n_taken == journal->room) {
     uint32_t room = journal->room ? journal->room * 2 : 256;
     struct entry *more = room <= VERSIONS_MAX ? realloc (journal->taken, room * sizeof *more) : NULL;
     if (more == NULL)
