@@ -6,6 +6,7 @@
  */
 #include "base/json.h"
 #include "engine.h"
+#include "mapper.h"
 #include "operations.h"
 #include "protocol.h"
 
@@ -88,6 +89,7 @@ main (void)
   }
   signal (SIGPIPE, SIG_IGN);
   setrlimit (RLIMIT_CORE, &no_core);
+  mapper_start ();
   if (!engine_start (&error)) {
     fprintf (stderr, "guardd-lvm: %s\n", error->message);
     return 1;

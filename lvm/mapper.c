@@ -15,6 +15,18 @@
 typedef struct dm_task dm_task;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (dm_task, dm_task_destroy)
 
+G_GNUC_PRINTF (5, 6)
+static void
+log_nothing (int level, const char *file, int line, int dm_errno_or_class, const char *format, ...)
+{
+}
+
+void
+mapper_start (void)
+{
+  dm_log_with_errno_init (log_nothing);
+}
+
 static char *
 device_name (const char *vg, const char *lv, const char *layer)
 {
@@ -96,6 +108,7 @@ mapper_usage (const char *vg, const char *pool, PoolUsage *usage, GError **error
     usage->metadata_bytes = status->total_metadata_blocks * METADATA_BLOCK;
     usage->metadata_used_bytes = status->used_metadata_blocks * METADATA_BLOCK;
     usage->held_root = status->held_metadata_root;
+    usage->transaction_id = status->transaction_id;
     usage->discards = status->discards != DM_THIN_DISCARDS_IGNORE;
     usage->writable = !status->read_only && !status->fail && !status->out_of_data_space
                       && !status->needs_check && !status->error;
@@ -105,13 +118,16 @@ mapper_usage (const char *vg, const char *pool, PoolUsage *usage, GError **error
   return ok || mapper_fail (error, device, "say the thin pool's status");
 }
 
+/* accepted: the errno that is success too; 0: none. */
 static bool
-pool_message (const char *vg, const char *pool, const char *message, GError **error)
+pool_message (const char *vg, const char *pool, const char *message, int accepted, GError **error)
 {
   g_autofree char *device = pool_device (vg, pool);
   g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_TARGET_MSG);
   if (task && dm_task_set_name (task, device) && dm_task_set_sector (task, 0)
       && dm_task_set_message (task, message) && dm_task_run (task))
+    return true;
+  if (task && accepted && dm_task_get_errno (task) == accepted)
     return true;
   return mapper_fail (error, device, message);
 }
@@ -119,13 +135,20 @@ pool_message (const char *vg, const char *pool, const char *message, GError **er
 bool
 mapper_reserve_metadata (const char *vg, const char *pool, GError **error)
 {
-  return pool_message (vg, pool, "reserve_metadata_snap", error);
+  return pool_message (vg, pool, "reserve_metadata_snap", 0, error);
 }
 
 bool
 mapper_release_metadata (const char *vg, const char *pool, GError **error)
 {
-  return pool_message (vg, pool, "release_metadata_snap", error);
+  return pool_message (vg, pool, "release_metadata_snap", 0, error);
+}
+
+bool
+mapper_forget_volume (const char *vg, const char *pool, guint64 thin_id, GError **error)
+{
+  g_autofree char *message = g_strdup_printf ("delete %" G_GUINT64_FORMAT, thin_id);
+  return pool_message (vg, pool, message, ENODATA, error);
 }
 
 char *

@@ -7,6 +7,7 @@
 #include "mapper.h"
 #include "names.h"
 #include "report.h"
+#include "settle.h"
 
 #include <gio/gio.h>
 #include <string.h>
@@ -276,17 +277,13 @@ op_remove (json_object *request, json_object *answer, GError **error)
   return false;
 }
 
-/* An operator's command suspends devices too, for a moment and with the group's lock: what is half done
- * while that is free is nobody's. */
 static bool
 op_settle (json_object *request, json_object *answer, GError **error)
 {
   const char *vg = NULL;
   if (!get_name (request, "vg", &vg, error))
     return false;
-  /* Asking waits for whoever changes the group. */
-  g_autofree char *uuid = report_uuid (vg, error);
-  g_autoptr (GPtrArray) resumed = uuid ? mapper_settle (uuid, error) : NULL;
+  g_autoptr (GPtrArray) resumed = settle_group (vg, error);
   if (resumed == NULL)
     return false;
   json_object *list = json_object_new_array ();

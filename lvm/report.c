@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Few fields: a line of more than 4096 bytes would be cut (lib/log/log.c of LVM). */
-#define VOLUME_FIELDS "lv_name,lv_uuid,lv_attr,lv_size,pool_lv,origin,lv_tags,thin_id"
+#define VOLUME_FIELDS "lv_name,lv_uuid,lv_attr,lv_size,pool_lv,origin,lv_tags,thin_id,transaction_id"
 #define AS_JSON "--reportformat json --units b --nosuffix"
 
 static const struct {
@@ -17,7 +17,7 @@ static const struct {
 } fields[] = {
   { "lv_name", "name", false }, { "lv_uuid", "uuid", false },   { "lv_attr", "attr", false },
   { "lv_size", "size", true },  { "pool_lv", "pool", false },   { "origin", "origin", false },
-  { "lv_tags", "tags", false }, { "thin_id", "thin_id", true },
+  { "lv_tags", "tags", false }, { "thin_id", "thin_id", true }, { "transaction_id", "transaction_id", true },
 };
 
 /* A row of a JSON report is one line, {"lv_name":"…", …}, with or without a comma.  Whatever else was printed

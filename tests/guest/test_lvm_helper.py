@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """guardd-lvm in a real kernel: what it does, and what is left when it is killed at it."""
 import os
+import pathlib
 import random
 import signal
+import subprocess
 import sys
 import time
 
@@ -97,6 +99,46 @@ def test_a_device_left_suspended_goes_on(_):
         helper.ask("report")  # the first question settles
         equal(group.suspended(), [])
     write(disk, 0, 1)
+
+
+def begun(group, volume):
+    """As a death between the two messages to the kernel leaves it: the newest volume is made, and LVM is still to count it."""
+    device = run("dmsetup", "ls", "--target", "thin-pool").split()[0]
+    counted = int(run("dmsetup", "status", device).split()[3])
+    run("dmsetup", "message", device, "0", f"set_transaction_id {counted} {counted - 1}")
+    run("vgcfgbackup", "-f", "/tmp/metadata", group.name)
+    head, pool = pathlib.Path("/tmp/metadata").read_text().split('type = "thin-pool"')
+    place = f"transaction_id = {counted}\n"
+    assert place in pool
+    edited = pool.replace(place, f'{place}message1 {{\ncreate = "{volume}"\n}}\n', 1)
+    pathlib.Path("/tmp/metadata").write_text(f'{head}type = "thin-pool"{edited}')
+    run("vgcfgrestore", "-q", "--force", "-y", "-f", "/tmp/metadata", group.name)
+
+
+def test_a_volume_that_was_made_and_not_counted_bars_nobodys_way(_):
+    for tags, heals in ((["guardd"], True), (["operators"], False)):
+        group = Group()
+        write(group.volume("disk"), 0, 7)
+        with Helper(group) as helper:
+            helper.ask("snapshot", snapshots=[{"origin": "disk", "lv": "guardd-a"}, {"origin": "disk", "lv": "guardd-b"}], tags=tags)
+        begun(group, "guardd-b")
+        barred = subprocess.run(["lvcreate", "-A", "n", "-s", "-n", "own", f"{group.name}/disk"], stderr=subprocess.PIPE, text=True, check=False)
+        assert "already contain thin device" in barred.stderr, barred.stderr
+        with Helper(group) as helper:
+            helper.ask("report")  # the first question settles
+            helper.send("snapshot", snapshots=[{"origin": "disk", "lv": "guardd-c"}], tags=["guardd"])
+            answer = helper.answer()
+            equal(isinstance(answer, dict), heals)
+            if not heals:
+                continue
+            run("lvcreate", "-q", "-A", "n", "-s", "-n", "own", f"{group.name}/disk")
+            for name in ("guardd-a", "guardd-c"):
+                helper.ask("activate", lv=name)
+                with open(f"/dev/{group.name}/{name}", "rb") as device:
+                    equal(device.read(4), b"\7\7\7\7")
+            helper.ask("deactivate", lvs=["guardd-a", "guardd-c"])
+            helper.ask("remove", lvs=["guardd-a", "guardd-b", "guardd-c"])
+            equal(sorted(group.volumes()), ["disk", "own"])
 
 
 @timeout(200)

@@ -14,7 +14,7 @@ from lvm import BUILD, Group, run
 from suite import equal, main, timeout
 
 FOLDER = "/tmp/pool"
-KILLS = 12
+KILLS = int(os.environ.get("GUARDD_KILLS", "12"))
 PER_MIB = 16  # blocks
 
 
@@ -104,7 +104,7 @@ def test_full_metadata_is_refused_before_the_kernel_is_asked(_):
     assert " rw " in run("dmsetup", "status", "--target", "thin-pool")
 
 
-@timeout(400)
+@timeout(300 + 10 * KILLS)
 def test_a_death_at_any_instant_leaves_no_volume_that_no_snapshot_has(_):
     group = Group()
     dice = random.Random(int(os.environ.get("GUARDD_SEED", "1")))

@@ -13,6 +13,7 @@ import hashlib
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -223,7 +224,8 @@ def run_inside(program, arguments, timeout=600):
     begin = time.monotonic()
     with Appliance(os.environ.get("BUILD", "build")) as appliance:
         print(f"# the appliance is up after {time.monotonic() - begin:.2f} s", flush=True)
-        status = appliance.relay(" ".join(["python3", f"/guardd/{name}", *arguments]), timeout)
+        environment = [f"{key}={shlex.quote(os.environ[key])}" for key in ("GUARDD_SEED", "GUARDD_KILLS") if key in os.environ]
+        status = appliance.relay(" ".join([*environment, "python3", f"/guardd/{name}", *arguments]), timeout)
         if status:
             print("# the appliance's console:", *appliance.log().splitlines()[-30:], sep="\n# ")
         return status
