@@ -64,6 +64,7 @@ draft_make_directory (PoolDraft *draft, GError **error)
 {
   PoolDomain *domain = draft->domain;
   g_mutex_lock (&draft->pool->lock);
+  domain->drafts++;
   draft->number = ++domain->last;
   g_mutex_unlock (&draft->pool->lock);
   draft->final = pool_directory_name (draft->number);
@@ -227,6 +228,8 @@ pool_draft_free (PoolDraft *draft)
         g_array_remove_index_fast (draft->domain->pins, k);
         break;
       }
+  if (draft->domain != NULL)
+    draft->domain->drafts--;
   g_mutex_unlock (&draft->pool->lock);
   g_array_unref (draft->files);
   g_array_unref (draft->parents);

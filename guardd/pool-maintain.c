@@ -257,8 +257,9 @@ domain_ready (Pool *pool, PoolDomain *domain, GError **error)
                  domain->uuid, pool->path, domain->uuid);
     return false;
   }
-  /* A commit or removal failed earlier, for want of space perhaps. */
-  return !unfinished || pool_domain_redo (pool, domain, error);
+  /* A commit, removal or recovery failed earlier, for want of space perhaps. */
+  return (!unfinished || pool_domain_redo (pool, domain, error))
+         && (!domain->unrecovered || pool_domain_recover_again (pool, domain, error));
 }
 
 static void

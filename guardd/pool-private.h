@@ -54,12 +54,14 @@ typedef struct {
   Ledger *ledger;   /* append */
   /* append: the history does not explain what is there, so nothing may be removed or merged */
   bool untrusted;
+  bool unrecovered;   /* maintenance: the storage has not removed yet what belongs to no snapshot */
   GPtrArray *entries; /* lock: PoolEntry by number */
   GArray *unlisted;   /* lock: guint64, in the history and on disk, but not as the history has it */
   GArray *pins;       /* lock: guint64, parents of open drafts, once per use */
   /* lock: parents of what was committed while a maintenance was preparing, which it cannot know */
   GArray *late_parents;
   GPtrArray *stale;   /* lock: names of aborted drafts that could not be removed */
+  guint drafts;       /* lock: open ones */
   guint64 listed[2];  /* lock: the newest snapshots that have a list of files, newest first; 0: none */
   bool preparing;     /* lock */
   guint64 last;       /* lock: highest number ever given away */
@@ -173,6 +175,9 @@ void pool_draft_free (PoolDraft *draft);
 /* Adds the domain whose directory this is: finishes what a crash left, loads its snapshots.  What is wrong
  * becomes problems.  With `loading` held.  NULL: it cannot be used at all. */
 PoolDomain *pool_domain_load (Pool *pool, const char *uuid, GError **error);
+/* What of that had failed, once more, when no draft is open (else it stays to be done).  With `maintenance`
+ * held. */
+bool pool_domain_recover_again (Pool *pool, PoolDomain *domain, GError **error);
 /* Makes the list what the ledger names (append held), through the catalog where its stamps are right. */
 void pool_domain_load_entries (Pool *pool, PoolDomain *domain);
 /* Numbers (guint64) of the snapshot directories, sorted; drafts: names, may be NULL. */

@@ -203,9 +203,11 @@ static bool
 domain_recover_storage (Pool *pool, PoolDomain *domain, GError **error)
 {
   /* What no known snapshot needs is removed by this; where we do not know them all, nothing may be. */
-  if (domain->untrusted)
+  g_mutex_lock (&domain->append);
+  g_autoptr (PoolMembers) members = domain->untrusted ? NULL : pool_members_new (domain, NULL);
+  g_mutex_unlock (&domain->append);
+  if (members == NULL)
     return true;
-  g_autoptr (PoolMembers) members = pool_members_new (domain, NULL);
   return storage_recover (pool->storage, domain->uuid, (struct guardd_member *)members->members->data,
                           members->members->len, error);
 }
@@ -229,6 +231,24 @@ domain_recover (Pool *pool, PoolDomain *domain, GError **error)
   return domain_settle_torn (pool, domain, error) && domain_settle_missing (pool, domain, numbers, error);
 }
 
+bool
+pool_domain_recover_again (Pool *pool, PoolDomain *domain, GError **error)
+{
+  /* A draft's images belong to no snapshot yet.  None is begun while this is locked. */
+  g_rw_lock_writer_lock (&domain->images);
+  g_mutex_lock (&pool->lock);
+  bool idle = domain->drafts == 0;
+  g_mutex_unlock (&pool->lock);
+  bool ok = true;
+  if (idle) {
+    ok = storage_maintain_abort (pool->storage, domain->uuid, error)
+         && domain_recover_storage (pool, domain, error);
+    domain->unrecovered = !ok;
+  }
+  g_rw_lock_writer_unlock (&domain->images);
+  return ok;
+}
+
 PoolDomain *
 pool_domain_load (Pool *pool, const char *uuid, GError **error)
 {
@@ -242,8 +262,12 @@ pool_domain_load (Pool *pool, const char *uuid, GError **error)
     return NULL;
   }
   /* A maintenance that cannot be finished now (no space, say) does not hide the snapshots. */
-  if (!domain_settle_maintenance (pool, domain, &failure) || !domain_recover_storage (pool, domain, &failure))
-    pool_problem (pool, "domain %s: cannot finish what was interrupted: %s", uuid, failure->message);
+  domain->unrecovered = !domain_settle_maintenance (pool, domain, &failure)
+                        || !domain_recover_storage (pool, domain, &failure);
+  if (domain->unrecovered)
+    pool_problem (pool,
+                  "domain %s: cannot finish what was interrupted; trying again with the next pruning: %s",
+                  uuid, failure->message);
   pool_domain_load_entries (pool, domain);
   pool_domain_appended (pool, domain);
   g_mutex_lock (&pool->lock);

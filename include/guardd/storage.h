@@ -173,7 +173,8 @@ struct guardd_storage_ops {
   int (*image_remove) (void *instance, const struct guardd_call *call, const char *directory,
                        const char *disk);
   /* At start, before anything else of this domain: removes what belongs to no
-   * member (unfinished baselines and the like). */
+   * member (unfinished baselines and the like).  If that fails, again later,
+   * when no image of this domain is being written. */
   int (*recover) (void *instance, const struct guardd_call *call, const char *domain,
                   const struct guardd_member *members, size_t n_members);
 

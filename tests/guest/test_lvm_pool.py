@@ -133,5 +133,24 @@ def test_a_death_at_any_instant_leaves_no_volume_that_no_snapshot_has(_):
         equal((pool.ask("verify 1 1"), pool.ask("verify 2 2")), ("verified", "verified"))
 
 
+def test_what_could_not_be_removed_at_the_start_goes_with_the_next_pruning(_):
+    group = Group()
+    with Pool(group) as pool:
+        equal([pool.ask("take 1 1"), pool.ask("take 2 1")], ["taken 1", "taken 2"])
+    sealed = sorted(group.ours())
+    left = sealed[0].replace("00000001", "00000009")
+    tags = [word for tag in group.ours()[sealed[0]]["tags"] for word in ("--addtag", tag)]
+    run("lvcreate", "-q", "-A", "n", "-kn", "-s", "-n", left, *tags, f"{group.name}/{sealed[0]}")
+    reader = open(f"/dev/{group.name}/{left}", "rb")  # somebody looks at it just then
+    with Pool(group, fresh=False) as pool:
+        assert pool.ask("upkeep").startswith("failed: "), "an open volume was removed"
+        equal((pool.listed(), pool.ask("take 3 1")), ([1, 2], "taken 3"))
+        assert left in group.ours()
+        reader.close()
+        equal(pool.ask("upkeep"), "kept")
+        equal(sorted(int(name.split("-")[-2]) for name in group.ours()), [1, 2, 3])
+        equal(pool.ask("verify 1 1"), "verified")
+
+
 if __name__ == "__main__":
     main(bed=False, inside=True)

@@ -8,6 +8,7 @@
  * "failed: …"
  *   - hold N: "held"
  *   - room: what is done after each snapshot when the pool fills; "removed COUNT"
+ *   - upkeep: what pruning does where nothing is to be pruned; "kept"
  *   - list: "listed N N …"
  *   - verify N FILL: its content is FILL, and proved; "verified" or "failed: …"
  */
@@ -124,6 +125,8 @@ command (Pool *pool, char **words)
     puts ("held");
   else if (strcmp (words[0], "room") == 0 && pool_make_room (pool, DOMAIN, &number, NULL, &error))
     printf ("removed %" G_GUINT64_FORMAT "\n", number);
+  else if (strcmp (words[0], "upkeep") == 0 && pool_delete (pool, DOMAIN, NULL, 0, false, NULL, &error))
+    puts ("kept");
   else if (strcmp (words[0], "verify") == 0 && verify (pool, one, (int)two, &error))
     puts ("verified");
   else if (strcmp (words[0], "list") == 0)
