@@ -38,14 +38,14 @@ alert_body (const Guest *guest, const Alert *alert, const Incident *incident, js
   return body;
 }
 
-/* Takes the summary; incident NULL: about something else; losses NULL: not known. */
+/* Takes id and summary; incident NULL: about something else; losses NULL: not known. */
 static void
-tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, const Incident *incident,
-      json_object *losses)
+tell_as (char *id, Daemon *daemon, const Guest *guest, const char *level, char *summary,
+         const Incident *incident, json_object *losses)
 {
   g_autoptr (Alert) alert = g_new0 (Alert, 1);
   g_autoptr (GError) error = NULL;
-  alert->id = g_uuid_string_random ();
+  alert->id = id;
   alert->incident = g_strdup (incident ? incident->id : NULL);
   alert->uuid = g_strdup (guest->uuid);
   alert->domain = g_strdup (guest->name);
@@ -67,6 +67,13 @@ tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, cons
     g_warning ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
                error->message);
   control_event (daemon->control, "ALERT", json_object_get (body));
+}
+
+static void
+tell (Daemon *daemon, const Guest *guest, const char *level, char *summary, const Incident *incident,
+      json_object *losses)
+{
+  tell_as (g_uuid_string_random (), daemon, guest, level, summary, incident, losses);
 }
 
 void
@@ -146,4 +153,45 @@ daemon_alarm_stale (Daemon *daemon, Guest *guest)
         g_strdup_printf ("no snapshot for %u attempts: %s", guest->failures,
                          guest->last_error ? guest->last_error : "no reason is known"),
         NULL, NULL);
+}
+
+/* Of the same pool, and full as well; NULL: none. */
+static Guest *
+find_full (const Daemon *daemon, const Guest *guest)
+{
+  GHashTableIter iter;
+  Guest *other;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&other))
+    if (other != guest && other->pool == guest->pool && other->full)
+      return other;
+  return NULL;
+}
+
+void
+daemon_alarm_full (Daemon *daemon, Guest *guest, const char *why)
+{
+  if (guest->full)
+    return;
+  bool told = find_full (daemon, guest) != NULL;
+  guest->full = told ? g_strdup ("") : g_uuid_string_random ();
+  if (!told)
+    tell_as (g_strdup (guest->full), daemon, guest, level_name (LEVEL_BLIND),
+             g_strdup_printf ("pool %s is full: %s", pool_name (guest->pool), why), NULL, NULL);
+}
+
+void
+daemon_alarm_full_over (Daemon *daemon, Guest *guest)
+{
+  g_autoptr (GError) error = NULL;
+  if (guest->full == NULL || guest->failures > 0 || pool_is_filling (guest->pool))
+    return;
+  g_autofree char *id = g_steal_pointer (&guest->full);
+  Guest *heir = *id ? find_full (daemon, guest) : NULL;
+  if (heir) {
+    g_free (heir->full);
+    heir->full = g_steal_pointer (&id);
+  } else if (*id && !alert_store_resolve (alerts_store (daemon->alerts), id, "recovered", NULL, &error)) {
+    g_warning ("%s: %s; the alert that its pool is full stays open, ignoring", guest->name, error->message);
+  }
 }

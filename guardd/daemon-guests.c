@@ -23,6 +23,7 @@ guest_free (gpointer data)
   g_clear_pointer (&guest->reliefs, g_ptr_array_unref);
   g_free (guest->choice_policy);
   g_free (guest->last_error);
+  g_free (guest->full);
   g_free (guest->uuid);
   g_free (guest->name);
   g_free (guest);

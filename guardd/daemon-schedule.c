@@ -181,6 +181,7 @@ typedef struct {
   const Retention
       *keep;       /* the configuration's, which outlives every job; NULL: remove none, keep chains short */
   GArray *removed; /* guint64 */
+  bool filling;    /* the storage wants more removed, and nothing more may be */
 } Prune;
 
 static void
@@ -219,6 +220,7 @@ prune_one (Prune *prune, GCancellable *cancellable, GError **error)
     g_warning ("%s: the storage of pool %s is filling: %" G_GUINT64_FORMAT
                " of its oldest snapshots were removed before their time",
                prune->name, pool_name (prune->pool), removed);
+  prune->filling = pool_is_filling (prune->pool);
   g_autoptr (GHashTable) after = prune_numbers (prune);
   GHashTableIter iter;
   const guint64 *number;
@@ -245,12 +247,27 @@ prune_run (Job *job, GError **error)
 }
 
 static void
+prune_told (Daemon *daemon, const Prune *prune)
+{
+  Guest *guest = g_hash_table_lookup (daemon->guests, prune->uuid);
+  if (guest == NULL || guest->pool != prune->pool)
+    return;
+  if (prune->filling)
+    daemon_alarm_full (daemon, guest,
+                       "its storage wants snapshots removed before their time, and of this guest none may go "
+                       "(held, evidence, the newest): release some, or enlarge it");
+  else
+    daemon_alarm_full_over (daemon, guest);
+}
+
+static void
 prune_done (Job *job, const GError *error)
 {
   GPtrArray *list = job->data;
   job->daemon->pruning = false;
   for (guint i = 0; i < list->len; i++) {
     const Prune *prune = list->pdata[i];
+    prune_told (job->daemon, prune);
     if (prune->removed->len == 0)
       continue;
     json_object *event = json_object_new_object (), *numbers = json_object_new_array ();
@@ -277,9 +294,12 @@ prune_tick (gpointer data)
     if (guest && guest->pool) {
       bool frozen = daemon_is_frozen (daemon, guest);
       Prune *prune = g_new0 (Prune, 1);
-      *prune = (Prune){ g_strdup (guest->uuid), g_strdup (guest->name), guest->pool,
+      *prune = (Prune){ g_strdup (guest->uuid),
+                        g_strdup (guest->name),
+                        guest->pool,
                         guest->policy && !frozen ? guest->policy->keep : NULL,
-                        g_array_new (FALSE, FALSE, sizeof (guint64)) };
+                        g_array_new (FALSE, FALSE, sizeof (guint64)),
+                        false };
       g_ptr_array_add (list, prune);
     }
     g_hash_table_iter_remove (&iter);

@@ -62,6 +62,8 @@ typedef struct {
   bool silent;             /* the storage does not come back from what it is busy with, and that was told */
   GPtrArray *blind_spots;  /* BlindSpot: of the newest look; NULL: none since start */
   GPtrArray *reliefs;      /* Relief: as the watch last had them; NULL: not known since start */
+  /* id of the alert that its pool is full; "": another guest's says it; NULL: it is not */
+  char *full;
 } Guest;
 
 typedef struct {
@@ -155,6 +157,10 @@ guint64 daemon_guest_interval (const Guest *guest);
 #define DAEMON_STALE_ALARM 5u
 /* No snapshot for long: a dead man's switch. */
 void daemon_alarm_stale (Daemon *daemon, Guest *guest);
+/* Its pool is full: told at once, and once for all guests of a pool until it is over for the last. */
+void daemon_alarm_full (Daemon *daemon, Guest *guest, const char *why);
+/* A snapshot of it, or a pruning, has succeeded. */
+void daemon_alarm_full_over (Daemon *daemon, Guest *guest);
 /* Its storage does not come back. */
 void daemon_alarm_silent (Daemon *daemon, Guest *guest, const char *why);
 

@@ -166,10 +166,21 @@ retry_sooner (Guest *guest)
     guest->due = MIN (guest->due, again);
 }
 
+/* Waiting for several in a row would tell nobody for weeks, and the room has to come from somewhere. */
+static void
+capture_full (Job *job, const GError *error)
+{
+  daemon_alarm_full (job->daemon, job->guest, error->message);
+  if (guest_snapshots (job->guest) > 0)
+    daemon_prune_soon (job->daemon, job->guest->uuid);
+}
+
 static void
 capture_failed (Job *job, const GError *error)
 {
   Guest *guest = job->guest;
+  bool full = g_error_matches (error, POOL_ERROR, POOL_ERROR_FULL)
+              || g_error_matches (error, STORAGE_ERROR, STORAGE_ERROR_FULL);
   guest->failures++;
   retry_sooner (guest);
   g_free (guest->last_error);
@@ -180,7 +191,9 @@ capture_failed (Job *job, const GError *error)
   /* Once an interval for hours would bury everything else. */
   if (guest->failures <= 3 || guest->failures % 100 == 0)
     g_warning ("%s: snapshot failed (%u in a row): %s", guest->name, guest->failures, error->message);
-  if (guest->failures == DAEMON_STALE_ALARM)
+  if (full && guest->pool)
+    capture_full (job, error);
+  else if (guest->failures == DAEMON_STALE_ALARM)
     daemon_alarm_stale (job->daemon, guest);
   roster_refresh (job->daemon->roster, guest->uuid, "checked");
   job_sweep (job->daemon, guest);
@@ -195,6 +208,7 @@ capture_succeeded (Job *job)
     g_message ("%s: snapshots work again after %u failures", guest->name, guest->failures);
   guest->failures = 0;
   g_clear_pointer (&guest->last_error, g_free);
+  daemon_alarm_full_over (job->daemon, guest);
   if (data->snapshot == NULL) {
     guest->unchanged++;
     return;

@@ -114,9 +114,7 @@ pool_is_short (Pool *pool, bool *is_short, GError **error)
 {
   if (!pool_refresh_space (pool, error))
     return false;
-  g_mutex_lock (&pool->lock);
-  *is_short = pool->space.size_of > 0 && pool->space.prune;
-  g_mutex_unlock (&pool->lock);
+  *is_short = pool_is_filling (pool);
   return true;
 }
 

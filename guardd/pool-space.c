@@ -44,6 +44,15 @@ pool_free_bytes (Pool *pool, guint64 *size)
 }
 
 bool
+pool_is_filling (Pool *pool)
+{
+  g_mutex_lock (&pool->lock);
+  bool filling = pool->space.size_of > 0 && pool->space.prune;
+  g_mutex_unlock (&pool->lock);
+  return filling;
+}
+
+bool
 pool_is_in_place (Pool *pool, GError **error)
 {
   struct stat open, named;
@@ -66,6 +75,7 @@ pool_reserve (Pool *pool, guint64 bytes, GError **error)
   guint64 size = 0, left = pool_free_bytes (pool, &size);
   guint64 reserve = MAX (size / RESERVE_PART, RESERVE_MIN);
   g_mutex_lock (&pool->lock);
+  bool elsewhere = pool->space.size_of > 0;
   guint64 wanted = bytes > G_MAXUINT64 - pool->reserved_bytes ? G_MAXUINT64 : bytes + pool->reserved_bytes;
   bool fits = left >= reserve && wanted <= left - reserve;
   if (fits)
@@ -77,8 +87,9 @@ pool_reserve (Pool *pool, guint64 bytes, GError **error)
                   *free_text = size_format (left), *kept = size_format (reserve);
   g_set_error (error, POOL_ERROR, POOL_ERROR_FULL,
                "pool %s (%s): %s needed and %s by other captures, but %s free of which %s stay in reserve: "
-               "remove snapshots, shorten keep = in guardd.conf, or enlarge its filesystem",
-               pool->name, pool->path, needed, others, free_text, kept);
+               "remove snapshots, shorten keep = in guardd.conf, or enlarge %s",
+               pool->name, pool->path, needed, others, free_text, kept,
+               elsewhere ? "what its storage lies in" : "its filesystem");
   return false;
 }
 

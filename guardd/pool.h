@@ -169,6 +169,8 @@ bool pool_prune (Pool *pool, const char *domain_uuid, const Retention *retention
  * by one, until it does not, or only the newest, held, evidence and pinned ones are left.  [slow] */
 bool pool_make_room (Pool *pool, const char *domain_uuid, guint64 *removed, GCancellable *cancellable,
                      GError **error);
+/* The storage said so when it was last asked (by the above, and for each new snapshot). */
+bool pool_is_filling (Pool *pool);
 /* Checks one snapshot (images, manifest, its place in the history); the error names the file.  deep: its
  * parents' images too, that is all that is needed to restore it.  [slow] */
 bool pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, StorageProgress progress,

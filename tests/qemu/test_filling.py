@@ -103,8 +103,19 @@ def test_a_full_pool_refuses_before_anything_is_begun(bed):
     message = place.refused()
     assert "stay in reserve" in message and "enlarge" in message, message  # not by running into the end
     place.check_unharmed()
+    place.refused()
+    # told at once, and once, for all guests of the pool
+    other = bed.paused_guest("web02", [Disk("16M", "raw")])
+    until(lambda: len(bed.sh("list")["domains"]) == 2, 30, "guardd to see the other guest")
+    place.refused("snapshot-create", other.name)
+    alerts = bed.sh("alert-list")["alerts"]
+    equal([(alert["domain"], alert["level"], alert["resolved"]) for alert in alerts], [("web01", "blind", None)])
+    assert "pool main is full" in alerts[0]["summary"], alerts
     stranger.unlink()
     place.check_goes_on()
+    equal(bed.sh("alert-list")["alerts"][0]["resolved"], None)  # the other still has none
+    bed.sh("snapshot-create", other.name)
+    equal([alert["resolved"] for alert in bed.sh("alert-list")["alerts"]], ["recovered"])
 
 
 def test_a_pool_that_gets_full_on_the_way_loses_only_that_snapshot(bed):
