@@ -3,7 +3,8 @@
  * The native engine: the pool's storage clones the guest's own disks, whatever their size.
  *
  * The clone is made by a thread of its own: a storage that hangs while the guest stands still must not keep
- * it so. After HOLD_MAX_US the guest goes on, and what comes of the clone is thrown away.
+ * it so. After HOLD_MAX_US a guest that guardd has suspended goes on, and what comes of the clone is thrown
+ * away.
  */
 #define G_LOG_DOMAIN "guardd"
 #include "capture-draft.h"
@@ -109,16 +110,20 @@ wake (GCancellable *cancellable, gpointer data)
   g_mutex_unlock (&native->lock);
 }
 
-/* A guardd that is told to end does not hold its guest any longer either. */
+/* A guardd that is told to end does not hold its guest any longer either.  One that somebody else has
+ * suspended waits for nothing. */
 static bool
-clone_in_time (Native *native, GCancellable *cancellable)
+clone_in_time (Native *native, bool suspends, GCancellable *cancellable)
 {
   gint64 deadline = g_get_monotonic_time () + HOLD_MAX_US;
   gulong handler = cancellable ? g_cancellable_connect (cancellable, G_CALLBACK (wake), native, NULL) : 0;
   bool waits = true;
   g_mutex_lock (&native->lock);
   while (waits && !native->has_ended && !g_cancellable_is_cancelled (cancellable))
-    waits = g_cond_wait_until (&native->ended, &native->lock, deadline);
+    if (suspends)
+      waits = g_cond_wait_until (&native->ended, &native->lock, deadline);
+    else
+      g_cond_wait (&native->ended, &native->lock);
   bool in_time = native->has_ended;
   g_mutex_unlock (&native->lock);
   if (handler)
@@ -137,7 +142,7 @@ clone_held (Native *native, Roster *roster, GError **error)
     return false;
   manifest->time_us = g_get_real_time ();
   GThread *thread = g_thread_new ("clone", clone_thread, native);
-  bool in_time = clone_in_time (native, request->cancellable);
+  bool in_time = clone_in_time (native, guest_hold_suspends (hold), request->cancellable);
   bool held = guest_hold_end (hold, &manifest->stall_us, &resume);
   bool cloned = GPOINTER_TO_INT (g_thread_join (thread));
   if (cloned && in_time && held)

@@ -136,6 +136,12 @@ guest_hold_begin (Roster *roster, const char *state_dir, const char *uuid, GErro
 }
 
 bool
+guest_hold_suspends (const GuestHold *hold)
+{
+  return hold->suspended;
+}
+
+bool
 guest_hold_end (GuestHold *hold, guint64 *held_us, GError **error)
 {
   bool ok = domain_state (hold->domain) != VIR_DOMAIN_RUNNING;

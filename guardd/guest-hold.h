@@ -13,6 +13,8 @@ typedef struct GuestHold GuestHold;
 
 /* A guest that does not run is left as it is, and so is it at the end.  NULL: it goes on. */
 GuestHold *guest_hold_begin (Roster *roster, const char *state_dir, const char *uuid, GError **error);
+/* It ran, and stands still because of the hold. */
+bool guest_hold_suspends (const GuestHold *hold);
 /* The guest goes on; frees hold.  *held_us: how long it stood.  False: somebody else resumed it meanwhile, or
  * it cannot be resumed: the note stays, and guest_hold_release() tries again. */
 bool guest_hold_end (GuestHold *hold, guint64 *held_us, GError **error);

@@ -142,6 +142,23 @@ def test_a_storage_that_hangs_does_not_hold_the_guest(bed):
     assert bed.sh("snapshot-create", "web01")["engine"] == "native"
 
 
+def test_a_guest_that_somebody_paused_waits_for_no_clone_and_gets_its_snapshot_however_late(bed):
+    clones, paused = prepared(bed, interval="7d", plugin_edit=clones_slowly())
+    running = bed.paused_guest("web02", [clones.disk("vde", 64), clones.disk("vdf", 64)])
+    bed.wait(lambda: all(d["snapshots"] for d in bed.sh("list")["domains"]) and len(bed.sh("list")["domains"]) == 2, 30, "its first snapshot")
+    bed.virsh("resume", "web02")
+    bed.wait(lambda: running.state() == "running", 30, "it to run")
+    late = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web01"], stdout=subprocess.DEVNULL)
+    bed.wait(lambda: list(clones.folder(paused).glob(".new-*")), 30, "the clones to be begun")
+    refused = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web02"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    bed.wait(lambda: running.state() == "paused", 30, "the other to be suspended")
+    bed.wait(lambda: running.state() == "running", 30, "the other to go on after 5 s, which began later")
+    clones.let_go()
+    assert refused.wait(60) != 0
+    equal((late.wait(60), paused.state()), (0, "paused"))
+    equal([s["number"] for s in bed.sh("snapshot-list", "web01")["snapshots"]], [1, 2])
+
+
 def hangs(bed, clones, waiting):
     """guardd notices that the storage does not come back, tells it, and goes on with everything else."""
     bed.wait(lambda: "has not come back" in (bed.sh("dominfo", "web01")["last_error"] or ""), 30, "the silence to be noticed")
