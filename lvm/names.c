@@ -8,18 +8,20 @@
 /* What LVM itself appends: "-tpool" and the like. */
 #define SUFFIX_ROOM 8
 
+#define TAG_MAX 1024
+
 static bool
-is_of (const char *text, const char *allowed)
+is_of (const char *text, const char *allowed, size_t max)
 {
   size_t n = strlen (text);
-  return n > 0 && n <= LVM_NAME_MAX && strspn (text, allowed) == n;
+  return n > 0 && n <= max && strspn (text, allowed) == n;
 }
 
 bool
 lvm_name_is_valid (const char *name)
 {
-  return name != NULL && is_of (name, LETTERS "+_.-") && name[0] != '-' && strcmp (name, ".") != 0
-         && strcmp (name, "..") != 0;
+  return name != NULL && is_of (name, LETTERS "+_.-", LVM_NAME_MAX) && name[0] != '-'
+         && strcmp (name, ".") != 0 && strcmp (name, "..") != 0;
 }
 
 static size_t
@@ -40,5 +42,5 @@ lvm_names_fit (const char *vg, const char *lv)
 bool
 lvm_tag_is_valid (const char *tag)
 {
-  return tag != NULL && is_of (tag, LETTERS "+_.-") && tag[0] != '-';
+  return tag != NULL && is_of (tag, LETTERS "+_.-/=!:&#", TAG_MAX);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * names.h: names as LVM allows them (lvm(8), "VALID NAMES").  What passes here can stand in a command line
- * for lvm2_run() without quotes: no space, no quote, no slash, no leading dash.
+ * for lvm2_run() without quotes: no space, no quote, no slash, no leading dash; a tag only after --addtag=.
  */
 #pragma once
 

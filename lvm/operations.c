@@ -14,6 +14,8 @@
 
 #define LIST_MAX 256u
 #define SECTOR 512u
+/* lvm2_run() takes 64 in a command. */
+#define WORDS_MAX 32u
 /* -A n: or every snapshot would leave a copy of the group's metadata in /etc/lvm/archive. */
 #define QUIETLY "-A n -y"
 
@@ -63,23 +65,38 @@ get_volumes (json_object *request, const char **vg, GError **error)
   return NULL;
 }
 
-/* " --addtag a --addtag b"; g_free() */
-static char *
-get_tags (json_object *request, GError **error)
+/* Adds a word for each of a list of tags, "--addtag=a". */
+static bool
+get_tags (json_object *request, const char *key, const char *option, GPtrArray *words, GError **error)
 {
   json_object *list = NULL;
-  g_autoptr (GString) words = g_string_new (NULL);
-  if (!json_get_array (request, "tags", &list, error))
-    return NULL;
+  if (!json_get_array (request, key, &list, error))
+    return false;
   for (size_t i = 0; i < json_object_array_length (list) && i < LIST_MAX; i++) {
     const char *tag = json_object_get_string (json_object_array_get_idx (list, i));
-    if (!lvm_tag_is_valid (tag)) {
-      refuse (error, "tags");
-      return NULL;
-    }
-    g_string_append_printf (words, " --addtag %s", tag);
+    if (!lvm_tag_is_valid (tag))
+      return refuse (error, key);
+    g_ptr_array_add (words, g_strdup_printf ("--%s=%s", option, tag));
   }
-  return g_string_free (g_steal_pointer (&words), FALSE);
+  return true;
+}
+
+/* " first second" of at most `count` words from `from` on; g_free() */
+static char *
+words_join (const GPtrArray *words, guint from, guint count)
+{
+  GString *text = g_string_new (NULL);
+  for (guint i = from; i < words->len && i - from < count; i++)
+    g_string_append_printf (text, " %s", (const char *)words->pdata[i]);
+  return g_string_free (text, FALSE);
+}
+
+/* " --addtag=a --addtag=b"; g_free() */
+static char *
+get_new_tags (json_object *request, GError **error)
+{
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
+  return get_tags (request, "tags", "addtag", words, error) ? words_join (words, 0, WORDS_MAX) : NULL;
 }
 
 /* Bytes, in whole sectors: LVM takes no other size, and rounds it up to whole extents. */
@@ -149,7 +166,7 @@ op_create (json_object *request, json_object *answer, GError **error)
 {
   const char *vg = NULL, *pool = NULL, *lv = NULL;
   guint64 size = 0;
-  g_autofree char *tags = get_tags (request, error);
+  g_autofree char *tags = get_new_tags (request, error);
   return tags && get_volume (request, &vg, "pool", &pool, error)
          && get_volume (request, &vg, "lv", &lv, error) && get_size (request, &size, error)
          && engine_run (NULL, error,
@@ -184,7 +201,7 @@ op_snapshot (json_object *request, json_object *answer, GError **error)
   const char *vg = NULL;
   bool active = false, writable = false, ok = true;
   json_object *list = NULL;
-  g_autofree char *tags = get_tags (request, error);
+  g_autofree char *tags = get_new_tags (request, error);
   if (tags == NULL || !get_name (request, "vg", &vg, error)
       || !json_get_array (request, "snapshots", &list, error)
       || !json_opt_bool (request, "active", &active, error)
@@ -235,18 +252,36 @@ op_protect (json_object *request, json_object *answer, GError **error)
          && engine_run (NULL, error, "lvchange " QUIETLY " -p r %s/%s", vg, lv);
 }
 
-/* A clone becomes an operator's own: writable, without our tags, and active whenever its group is. */
+/* The tags of one list go and those of another come; skip: "y" or "n", to be passed over by `vgchange -ay`.
+ */
+static bool
+change_owner (json_object *request, const char *add, const char *remove, const char *skip, GError **error)
+{
+  const char *vg = NULL, *lv = NULL;
+  g_autoptr (GPtrArray) words = g_ptr_array_new_with_free_func (g_free);
+  bool ok = get_volume (request, &vg, "lv", &lv, error) && get_tags (request, add, "addtag", words, error)
+            && get_tags (request, remove, "deltag", words, error);
+  for (guint done = 0; ok && done < words->len; done += WORDS_MAX) {
+    g_autofree char *some = words_join (words, done, WORDS_MAX);
+    ok = engine_run (NULL, error, "lvchange " QUIETLY " -k %s%s %s/%s", skip, some, vg, lv);
+  }
+  return ok;
+}
+
+/* A clone becomes an operator's own, and active. */
 static bool
 op_adopt (json_object *request, json_object *answer, GError **error)
 {
   const char *vg = NULL, *lv = NULL;
-  g_autofree char *tags = get_tags (request, error);
-  if (tags == NULL || !get_volume (request, &vg, "lv", &lv, error))
-    return false;
-  g_auto (GStrv) parts = g_strsplit (tags, "--addtag", -1);
-  g_autofree char *without = g_strjoinv ("--deltag", parts);
-  return engine_run (NULL, error, "lvchange " QUIETLY " -k n%s %s/%s", without, vg, lv)
+  return change_owner (request, "own", "tags", "n", error) && get_volume (request, &vg, "lv", &lv, error)
          && engine_run (NULL, error, "lvchange " QUIETLY " -a y %s/%s", vg, lv);
+}
+
+/* An operator's own becomes one of ours. */
+static bool
+op_keep (json_object *request, json_object *answer, GError **error)
+{
+  return change_owner (request, "tags", "own", "y", error);
 }
 
 static bool
@@ -303,7 +338,7 @@ static const struct {
   { "snapshot", op_snapshot },     { "extend", op_extend },   { "activate", op_activate },
   { "deactivate", op_deactivate }, { "protect", op_protect }, { "rename", op_rename },
   { "adopt", op_adopt },           { "remove", op_remove },   { "delta", op_delta },
-  { "settle", op_settle },
+  { "settle", op_settle },         { "keep", op_keep },
 };
 
 bool

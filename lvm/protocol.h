@@ -20,7 +20,9 @@
  *   deactivate   vg, lvs: […]                          what is not active is success
  *   protect      vg, lv                                read-only from now on
  *   rename       vg, lv, to
- *   adopt        vg, lv, tags                          without these tags, no longer passed over, active
+ *   adopt        vg, lv, tags, own                     without `tags`, with those of its owner; no longer
+ *                                                      passed over, active
+ *   keep         vg, lv, tags, own                     with `tags`, without those of its owner; passed over
  *   remove       vg, lvs: […]                          what is not there is success
  *   delta        vg, pool, from, to (thin_id)          extents: [[first byte, bytes], …] that may differ
  *   settle       vg                                    resumed: […]; what an LVM command that died has left

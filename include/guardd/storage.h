@@ -180,8 +180,9 @@ struct guardd_storage_ops {
 
   /* --- optional, all or none (NULL, or `size` ends before them): cloning the guests' own disks --- */
   /* Can the disk at `path` (absolute; "raw", "qcow2", …) be cloned into an image of this pool?  Writes
-   * nothing and is quick.  info is set on success; the error says why not, and is shown to the operator as it
-   * stands. */
+   * nothing and is quick.  Asked for each source before each sources_clone, while the guest still runs: what
+   * has to be found out is found out here.  info is set on success; the error says why not, and is shown to
+   * the operator as it stands. */
   int (*source_probe) (void *instance, const struct guardd_call *call, const char *path, const char *format,
                        struct guardd_source_info *info);
   /* Clones n sources into images, all of the same instant, or none.  guardd may be holding the guest for it:

@@ -27,7 +27,7 @@ def test_clones_hold_what_the_disks_held_and_rollback_keeps_what_was_there(_):
     after = group.volumes()
     equal(sorted(after), sorted(before))
     for name in before:
-        equal((name, after[name]["attr"], after[name]["size"]), (name, before[name]["attr"], before[name]["size"]))
+        equal({name: {**after[name], "origin": ""}}, {name: before[name]})
     equal(group.suspended(), [])
 
 

@@ -32,6 +32,15 @@ ask_add_to (json_object *request, const char *key, json_object *value)
   json_object_array_add (list, value);
 }
 
+void
+ask_add_snapshot (json_object *request, const char *origin, const char *lv)
+{
+  json_object *one = json_object_new_object ();
+  json_object_object_add (one, "origin", json_object_new_string (origin));
+  json_object_object_add (one, "lv", json_object_new_string (lv));
+  ask_add_to (request, "snapshots", one);
+}
+
 int
 ask_for (LvmClient *client, const struct guardd_call *call, guint deadline_ms, json_object *request,
          json_object **answer)

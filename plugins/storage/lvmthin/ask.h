@@ -19,6 +19,9 @@ void ask_add_number (json_object *request, const char *key, guint64 value);
 /* Adds a list of one, or another one to it. */
 void ask_add_to (json_object *request, const char *key, json_object *value);
 
+/* Of a request "snapshot". */
+void ask_add_snapshot (json_object *request, const char *origin, const char *lv);
+
 /* Takes request.  answer may be NULL. */
 int ask (LvmClient *client, const struct guardd_call *call, json_object *request, json_object **answer);
 int ask_for (LvmClient *client, const struct guardd_call *call, guint deadline_ms, json_object *request,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * clone.h: source_probe, sources_clone and source_restore of the storage contract, for disks of guests that
+ * clone.h: source_probe and sources_clone of the storage contract, for disks of guests that
  * are thin volumes in this thin pool.
  */
 #pragma once
@@ -13,7 +13,3 @@ int clone_sources (void *instance, const struct guardd_call *call, const struct 
                    const char *const *paths, size_t n, void **writers);
 /* What image_seal() does for one: nothing was read, thin_delta says what may differ from the parent. */
 int clone_seal (Record *record, const struct guardd_call *call, struct guardd_image_info *info);
-int clone_restore (void *instance, const struct guardd_call *call, const char *path, const char *directory,
-                   const char *disk, const char *evidence);
-/* Removes the disk that a rollback has kept with this image, if it has. */
-int clone_remove_kept (ThinInstance *instance, const struct guardd_call *call, const ImageName *name);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "maintain.h"
 
-#include "clone.h"
+#include "restore.h"
 
 #include "../common/maintain.h"
 
@@ -12,7 +12,7 @@ thin_remove (void *opaque, const struct guardd_call *call, const char *directory
   g_autoptr (ImageName) name = image_name_new (&instance->files, call, directory, disk);
   g_autofree char *lv = name ? thin_pool_volume_name (instance->pool, call, name) : NULL;
   if (lv == NULL || thin_pool_remove (instance->pool, call, lv) < 0
-      || clone_remove_kept (instance, call, name) < 0)
+      || restore_remove_kept (instance, call, name) < 0)
     return -1;
   return maintain_remove (opaque, call, directory, disk);
 }
@@ -26,6 +26,7 @@ keep_member (const ThinInstance *instance, const struct guardd_call *call, const
     char *lv = name ? thin_pool_volume_name (instance->pool, call, name) : NULL;
     if (lv == NULL)
       return -1;
+    g_hash_table_add (keep, g_strconcat (lv, THIN_POOL_KEPT, NULL));
     g_hash_table_add (keep, lv);
   }
   return 0;

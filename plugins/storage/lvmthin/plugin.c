@@ -7,6 +7,7 @@
 #include "instance.h"
 #include "maintain.h"
 #include "reader.h"
+#include "restore.h"
 #include "writer.h"
 
 #include <errno.h>
@@ -73,7 +74,7 @@ static const struct guardd_storage_ops ops = {
   .space = instance_space,
   .source_probe = clone_probe,
   .sources_clone = clone_sources,
-  .source_restore = clone_restore,
+  .source_restore = restore_source,
 };
 
 static const struct guardd_plugin plugin = {

@@ -18,6 +18,8 @@ struct ThinPool {
   GHashTable *volumes; /* lock: name -> ActiveVolume; active ones, or about to be */
   GThread *reaper;     /* deactivates what nobody has used for a moment */
   bool closing;        /* lock */
+  GMutex sources_lock; /* never held while LVM is asked */
+  GHashTable *sources; /* sources_lock: path of a guest's disk -> name of its volume */
 };
 
 typedef struct {
@@ -26,6 +28,10 @@ typedef struct {
   bool doomed;       /* lock: to be removed by its last user */
   gint64 idle_since; /* lock: monotonic */
 } ActiveVolume;
+
+/* pool.c */
+/* "tags" of a request: those of guardd's volumes. */
+void thin_pool_add_tags (const ThinPool *pool, json_object *request);
 
 /* volume.c */
 /* "/dev/mapper/…"; g_free() */

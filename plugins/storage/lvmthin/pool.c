@@ -112,6 +112,8 @@ thin_pool_open (const struct guardd_call *call, const char *path, const struct g
   pool->prune_at = read.prune_at;
   pool->refuse_at = read.refuse_at;
   pool->idle_us = read.idle_seconds * G_USEC_PER_SEC;
+  g_mutex_init (&pool->sources_lock);
+  pool->sources = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   volumes_start (pool);
   if (pool_check_is_thin (pool, call) == 0)
     return pool;
@@ -126,6 +128,8 @@ thin_pool_close (ThinPool *pool)
     return;
   volumes_stop (pool);
   lvm_client_free (pool->client);
+  g_hash_table_unref (pool->sources);
+  g_mutex_clear (&pool->sources_lock);
   g_free (pool->vg);
   g_free (pool->lv);
   g_free (pool->id);
@@ -149,7 +153,8 @@ thin_pool_volume_name (const ThinPool *pool, const struct guardd_call *call, con
   const char *number = name->snapshot[0] == '.' ? strrchr (name->snapshot, '-') : NULL;
   g_autofree char *prefix = thin_pool_prefix (pool, name->domain);
   g_autofree char *lv = g_strdup_printf ("%s%s-%s", prefix, number ? number + 1 : name->snapshot, name->disk);
-  if (lvm_name_is_valid (lv) && lvm_names_fit (pool->vg, lv))
+  g_autofree char *longest = g_strconcat (lv, THIN_POOL_KEPT THIN_POOL_FRESH, NULL);
+  if (lvm_name_is_valid (longest) && lvm_names_fit (pool->vg, longest))
     return g_steal_pointer (&lv);
   fail (call, ENAMETOOLONG, "%s, disk %s: volume group %s and %s are too long a name for a device",
         name->path, name->disk, pool->vg, lv);
@@ -160,6 +165,14 @@ char *
 thin_pool_full_name (const ThinPool *pool, const char *lv)
 {
   return g_strdup_printf ("%s/%s", pool->vg, lv);
+}
+
+void
+thin_pool_add_tags (const ThinPool *pool, json_object *request)
+{
+  g_autofree char *tag = g_strconcat ("guardd-", pool->id, NULL);
+  ask_add_to (request, "tags", json_object_new_string ("guardd"));
+  ask_add_to (request, "tags", json_object_new_string (tag));
 }
 
 /* --- room --- */
@@ -205,13 +218,16 @@ int
 thin_pool_space (ThinPool *pool, const struct guardd_call *call, struct guardd_space *space)
 {
   g_autoptr (json_object) usage = NULL;
+  json_object *writable = NULL;
   if (usage_ask (pool, call, &usage) < 0)
     return -1;
   guint64 data = answer_number (usage, "data_bytes"), used = answer_number (usage, "data_used_bytes");
   guint metadata
       = percent (answer_number (usage, "metadata_used_bytes"), answer_number (usage, "metadata_bytes"));
+  json_object_object_get_ex (usage, "writable", &writable);
+  bool takes = metadata < pool->refuse_at && json_object_get_boolean (writable);
   space->size_bytes = data / 100 * pool->refuse_at;
-  space->free_bytes = metadata < pool->refuse_at && used < space->size_bytes ? space->size_bytes - used : 0;
+  space->free_bytes = takes && used < space->size_bytes ? space->size_bytes - used : 0;
   space->prune = percent (used, data) >= pool->prune_at || metadata >= pool->prune_at;
   return 0;
 }

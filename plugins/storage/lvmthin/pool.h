@@ -20,8 +20,12 @@ ThinPool *thin_pool_open (const struct guardd_call *call, const char *path, cons
                           size_t n_params);
 void thin_pool_close (ThinPool *pool); /* NULL is fine */
 
+/* What a rollback appends to the name of the evidence's volume: for the disk that was there, and for the
+ * clone until it has the disk's name. */
+#define THIN_POOL_KEPT "-kept"
+#define THIN_POOL_FRESH "-new"
 /* "guardd-1a2b3c4d-<domain without dashes>-00000042-vda"; g_free().  Of a draft: as it will be called.  NULL:
- * too long for LVM. */
+ * too long for LVM, were it only with the above. */
 char *thin_pool_volume_name (const ThinPool *pool, const struct guardd_call *call, const ImageName *name);
 /* "vg0/guardd-…"; g_free() */
 char *thin_pool_full_name (const ThinPool *pool, const char *lv);

@@ -174,9 +174,7 @@ volume_use (ThinPool *pool, const char *lv)
 static Volume *
 volume_make (ThinPool *pool, const struct guardd_call *call, const char *lv, json_object *request)
 {
-  ask_add_to (request, "tags", json_object_new_string ("guardd"));
-  g_autofree char *tag = g_strconcat ("guardd-", pool->id, NULL);
-  ask_add_to (request, "tags", json_object_new_string (tag));
+  thin_pool_add_tags (pool, request);
   json_object *again = json_object_get (request);
   int result = ask (pool->client, &fail_quietly, request, NULL);
   if (result < 0 && volumes_forget (pool, lv)
@@ -200,10 +198,8 @@ volume_create (ThinPool *pool, const struct guardd_call *call, const char *lv, g
 Volume *
 volume_copy (ThinPool *pool, const struct guardd_call *call, const char *lv, const char *origin)
 {
-  json_object *request = ask_new ("snapshot", NULL), *one = json_object_new_object ();
-  json_object_object_add (one, "origin", json_object_new_string (origin));
-  json_object_object_add (one, "lv", json_object_new_string (lv));
-  ask_add_to (request, "snapshots", one);
+  json_object *request = ask_new ("snapshot", NULL);
+  ask_add_snapshot (request, origin, lv);
   json_object_object_add (request, "active", json_object_new_boolean (1));
   json_object_object_add (request, "writable", json_object_new_boolean (1));
   g_mutex_lock (&pool->lock);

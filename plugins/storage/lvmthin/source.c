@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "source.h"
+
+#include "pool-private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define REMEMBERED_MAX 4096u
+
+json_object *
+source_report (ThinPool *pool, const struct guardd_call *call)
+{
+  json_object *report = NULL;
+  return ask (pool->client, call, ask_new ("report", NULL), &report) == 0 ? report : NULL;
+}
+
+json_object *
+source_by_name (json_object *report, const char *name)
+{
+  json_object *list = NULL;
+  json_object_object_get_ex (report, "lvs", &list);
+  for (size_t i = 0; list && i < json_object_array_length (list); i++) {
+    json_object *volume = json_object_array_get_idx (list, i);
+    if (strcmp (answer_text (volume, "name"), name) == 0)
+      return volume;
+  }
+  return NULL;
+}
+
+static bool
+is_device (const ThinPool *pool, const char *name, dev_t device)
+{
+  struct stat st;
+  g_autofree char *path = volume_device_path (pool, name);
+  return stat (path, &st) == 0 && S_ISBLK (st.st_mode) && st.st_rdev == device;
+}
+
+static json_object *
+find_by_device (const ThinPool *pool, json_object *report, dev_t device)
+{
+  json_object *list = NULL;
+  json_object_object_get_ex (report, "lvs", &list);
+  for (size_t i = 0; list && i < json_object_array_length (list); i++) {
+    json_object *volume = json_object_array_get_idx (list, i);
+    if (answer_text (volume, "attr")[0] == 'V' && is_device (pool, answer_text (volume, "name"), device))
+      return volume;
+  }
+  return NULL;
+}
+
+static void
+remember (ThinPool *pool, const char *path, const char *name)
+{
+  g_mutex_lock (&pool->sources_lock);
+  if (g_hash_table_size (pool->sources) >= REMEMBERED_MAX)
+    g_hash_table_remove_all (pool->sources);
+  g_hash_table_insert (pool->sources, g_strdup (path), g_strdup (name));
+  g_mutex_unlock (&pool->sources_lock);
+}
+
+json_object *
+source_find (ThinPool *pool, const struct guardd_call *call, json_object *report, const char *path)
+{
+  struct stat st;
+  if (stat (path, &st) < 0) {
+    fail (call, errno, "%s: cannot look at it", path);
+    return NULL;
+  }
+  json_object *volume = S_ISBLK (st.st_mode) ? find_by_device (pool, report, st.st_rdev) : NULL;
+  const char *name = volume ? answer_text (volume, "name") : "";
+  if (volume == NULL) {
+    fail (call, ENODEV, "%s: is no thin volume of volume group %s", path, pool->vg);
+  } else if (strcmp (answer_text (volume, "pool"), pool->lv) != 0) {
+    fail (call, EXDEV, "%s: is in thin pool %s/%s, and guardd's pool is in %s/%s", path, pool->vg,
+          answer_text (volume, "pool"), pool->vg, pool->lv);
+  } else if (g_str_has_prefix (name, "guardd-")) {
+    fail (call, EINVAL, "%s: is guardd's own", path);
+  } else {
+    remember (pool, path, name);
+    return volume;
+  }
+  return NULL;
+}
+
+char *
+source_recall (ThinPool *pool, const char *path)
+{
+  struct stat st;
+  g_mutex_lock (&pool->sources_lock);
+  g_autofree char *name = g_strdup (g_hash_table_lookup (pool->sources, path));
+  g_mutex_unlock (&pool->sources_lock);
+  bool holds = name && stat (path, &st) == 0 && S_ISBLK (st.st_mode) && is_device (pool, name, st.st_rdev);
+  return holds ? g_steal_pointer (&name) : NULL;
+}
