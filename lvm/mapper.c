@@ -7,6 +7,7 @@
 #include <libdevmapper.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #define SECTOR 512u
 #define METADATA_BLOCK 4096u
@@ -187,26 +188,67 @@ left_settle (const char *device, Left left, GError **error)
   return mapper_fail (error, device, left == LEFT_SUSPENDED ? "resume it" : "remove it, which has no table");
 }
 
+/* Of the devices that its table names, one is suspended.  Resuming a thin volume before its pool, or a pool
+ * before what it lies on, would wait for that, in the kernel and for ever. */
+static bool
+left_waits (const char *device)
+{
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_DEPS);
+  struct dm_deps *deps
+      = task && dm_task_set_name (task, device) && dm_task_run (task) ? dm_task_get_deps (task) : NULL;
+  for (uint32_t i = 0; deps != NULL && i < deps->count; i++) {
+    struct dm_info info = { 0 };
+    g_autoptr (dm_task) below = dm_task_create (DM_DEVICE_INFO);
+    if (below && dm_task_set_major (below, (int)major (deps->device[i]))
+        && dm_task_set_minor (below, (int)minor (deps->device[i])) && dm_task_run (below)
+        && dm_task_get_info (below, &info) && info.exists && info.suspended)
+      return true;
+  }
+  return false;
+}
+
+/* Once through all devices.  *waiting: one that is left waits for another. */
+static bool
+settle_pass (const char *prefix, GPtrArray *resumed, bool *waiting, guint *settled, GError **error)
+{
+  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_LIST);
+  const struct dm_names *names = task && dm_task_run (task) ? dm_task_get_names (task) : NULL;
+  if (names == NULL)
+    return mapper_fail (error, "its devices", "list them");
+  *waiting = false;
+  for (guint n = 0; names->dev != 0 && n < DEVICES_MAX; n++) {
+    Left left = left_find (names->name, prefix);
+    bool waits = left == LEFT_SUSPENDED && left_waits (names->name);
+    *waiting |= waits;
+    if (left != LEFT_NOTHING && !waits) {
+      if (!left_settle (names->name, left, error))
+        return false;
+      ++*settled;
+      if (left == LEFT_SUSPENDED)
+        g_ptr_array_add (resumed, g_strdup (names->name));
+    }
+    if (names->next == 0)
+      break;
+    names = (const struct dm_names *)(const void *)((const char *)names + names->next);
+  }
+  return true;
+}
+
 GPtrArray *
 mapper_settle (const char *vg_uuid, GError **error)
 {
   g_autofree char *prefix = g_strconcat ("LVM-", vg_uuid, NULL);
   g_autoptr (GPtrArray) resumed = g_ptr_array_new_with_free_func (g_free);
-  g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_LIST);
-  const struct dm_names *names = task && dm_task_run (task) ? dm_task_get_names (task) : NULL;
-  if (names == NULL) {
-    mapper_fail (error, "its devices", "list them");
-    return NULL;
-  }
-  for (guint n = 0; names->dev != 0 && n < DEVICES_MAX; n++) {
-    Left left = left_find (names->name, prefix);
-    if (left != LEFT_NOTHING && !left_settle (names->name, left, error))
+  bool waiting = true;
+  while (waiting) {
+    guint settled = 0;
+    if (!settle_pass (prefix, resumed, &waiting, &settled, error))
       return NULL;
-    if (left == LEFT_SUSPENDED)
-      g_ptr_array_add (resumed, g_strdup (names->name));
-    if (names->next == 0)
-      break;
-    names = (const struct dm_names *)(const void *)((const char *)names + names->next);
+    if (waiting && settled == 0) {
+      errno = EBUSY;
+      mapper_fail (error, "its devices", "resume one that lies on another's, which is suspended");
+      return NULL;
+    }
   }
   return g_steal_pointer (&resumed);
 }

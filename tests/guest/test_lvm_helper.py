@@ -93,8 +93,11 @@ def test_names_that_need_quotes_never_reach_lvm(_):
 def test_a_device_left_suspended_goes_on(_):
     group = Group()
     disk = group.volume("disk")
-    run("dmsetup", "suspend", disk)
-    equal(len(group.suspended()), 1)
+    pool = run("dmsetup", "ls", "--target", "thin-pool").split()[0].removesuffix("-tpool")
+    # with all that lies below it: each can only be resumed after what it lies on
+    for device in (disk, f"{pool}-tpool", f"{pool}_tdata", f"{pool}_tmeta"):
+        run("dmsetup", "suspend", device)
+    equal(len(group.suspended()), 4)
     with Helper(group) as helper:
         helper.ask("report")  # the first question settles
         equal(group.suspended(), [])
