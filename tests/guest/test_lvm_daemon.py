@@ -6,42 +6,50 @@ import random
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from daemon import GuardshError
+from lvm import run
 from suite import equal, main, timeout
 from thin import Thin
 
 SEED = int(os.environ.get("GUARDD_SEED", "1"))
 TARGETS = ("vda", "vdb")
+DISKS = ("web-01", "web01.data")
 
 
-def prepared(bed):
+def prepared(bed, size="12M", guardd=None, group=None):
     """A guest with two thin volumes, written to, and its first snapshot."""
-    thin = Thin(bed)
-    guest = bed.paused_guest("web01", [thin.disk("vda", "web-01", "16M"), thin.disk("vdb", "web01.data", "12M")])
+    thin = Thin(bed, **(group or {}))
+    guest = bed.paused_guest("web01", [thin.disk(*which, size) for which in zip(TARGETS, DISKS)])
     for disk in guest.disks:
-        guest.write(disk.target, "1M", "4M", 0xA5)
-    thin.guardd()
+        guest.write(disk.target, "1M", "2M", 0xA5)
+    thin.guardd(**(guardd or {}))
     return thin, guest, thin.first(guest)
 
 
-def scribble(guest, dice):
+def scribble(guest, dice, end=11 << 20):
     """Writes, zeros and discards of some places of both disks."""
     for target in TARGETS:
         for _ in range(3):
-            guest.write(target, dice.randrange(0, 11 << 20, 4096), dice.randrange(4096, 1 << 20, 4096), dice.randrange(1, 256))
-        guest.zero(target, dice.randrange(0, 11 << 20, 65536), 65536)
-        guest.discard(target, dice.randrange(0, 11 << 20, 65536), 65536)
+            guest.write(target, dice.randrange(0, end, 4096), dice.randrange(4096, 1 << 20, 4096), dice.randrange(1, 256))
+        guest.zero(target, dice.randrange(0, end, 65536), 65536)
+        guest.discard(target, dice.randrange(0, end, 65536), 65536)
         guest.flush(target)
 
 
 def no_leftover(thin, guest):
-    """guardd's volumes are those of the snapshots it lists, and tagged; none is active, none suspended."""
-    snapshots = thin.snapshots(guest)
-    listed = {thin.image(guest, snapshot["number"], target) for snapshot in snapshots for target in TARGETS}
-    equal(sorted(thin.ours()), sorted(listed))
+    """guardd's volumes are those of the snapshots it lists, with what their rollbacks have kept, and tagged; none is
+    active, none suspended, and the operator's are as they were made."""
+    listed = {thin.image(guest, snapshot["number"], target) for snapshot in thin.snapshots(guest) for target in TARGETS}
+    equal(sorted({name.removesuffix("-kept") for name in thin.ours()}), sorted(listed))
     thin.bed.wait(lambda: not thin.active(), 30, "the volumes that guardd read to be inactive")
     equal((thin.group.suspended(), thin.held()), ([], []))
-    equal([name for name, facts in thin.ours().items() if "guardd" not in facts["tags"]], [])
-    equal(sorted(set(thin.group.volumes()) - set(thin.group.ours())), ["web-01", "web01.data"])
+    for name, facts in thin.ours().items():
+        tag = "-".join(facts["name"].split("-", 2)[:2])
+        equal((name, facts["tags"], facts["attr"][1], facts["attr"][-1]), (name, {"guardd", tag}, "r", "k"))
+    others = {name: facts for name, facts in thin.group.volumes().items() if name not in thin.group.ours()}
+    equal({name: (facts["tags"], facts["attr"][1], facts["attr"][-1]) for name, facts in others.items() if name in DISKS},
+          {name: ({"operators"}, "w", "-") for name in DISKS})
+    assert set(others) <= {*DISKS, "filler"}, others
 
 
 @timeout(400)
@@ -61,6 +69,114 @@ def test_snapshots_are_the_disks_of_their_instant(bed):
     equal(thin.kept(guest, *then), then)
     bed.sh("snapshot-verify", "web01")
     no_leftover(thin, guest)
+
+
+@timeout(400)
+def test_a_rollback_puts_the_snapshot_in_place_and_keeps_what_was_there(bed):
+    thin, guest, first = prepared(bed)
+    dice, then = random.Random(SEED), {first: thin.digests(guest)}
+    scribble(guest, dice)
+    then[thin.snapshot(guest)["number"]] = thin.digests(guest)
+    scribble(guest, dice)
+    ruined = thin.digests(guest)
+    answer = bed.sh("rollback", "web01", str(first))
+    evidence = answer["evidence"]
+    equal([disk["method"] for disk in answer["disks"]], ["clone", "clone"])
+    equal((guest.state(), thin.digests(guest)), ("running", then[first]))
+    then[evidence] = ruined
+    equal(thin.kept(guest, *then), then)
+    equal(thin.kept(guest, evidence, suffix="-kept"), {evidence: ruined})
+    no_leftover(thin, guest)
+    bed.virsh("suspend", "web01")
+    scribble(guest, dice)
+    taken = thin.snapshot(guest)
+    equal(taken["engine"], "native")
+    then[taken["number"]] = thin.digests(guest)
+    bed.sh("rollback", "web01", str(evidence), "--no-start")
+    equal((guest.state(), thin.digests(guest)), ("shut off", ruined))
+    equal(thin.kept(guest, taken["number"]), {taken["number"]: then[taken["number"]]})
+    bed.sh("snapshot-delete", "web01", str(evidence), "--force")
+    equal([name for name in thin.ours() if f"-{evidence:08d}-" in name], [])
+    no_leftover(thin, guest)
+
+
+def fill(path, mebibytes):
+    """An operator's volume takes room; an error of the kernel's is one here."""
+    with open(path, "r+b", buffering=0) as device:
+        for at in range(mebibytes):
+            os.pwrite(device.fileno(), os.urandom(1 << 20), at << 20)
+        os.fsync(device.fileno())
+
+
+def map_much(path, chunks):
+    """Every other chunk of a big volume: a mapping each, and hardly any data."""
+    with open(path, "r+b", buffering=0) as device:
+        for chunk in range(0, 2 * chunks, 2):
+            os.pwrite(device.fileno(), b"x" * 4096, chunk << 16)
+        os.fsync(device.fileno())
+
+
+def overfilled(thin, guest, first, push, free):
+    """A thin pool over refuse_at: a snapshot is refused and that is told at once, and once; over is over."""
+    bed = thin.bed
+    bed.sh("snapshot-hold", "web01", str(first), "--reason", "test")
+    then = {first: thin.digests(guest)}
+    push()
+    guest.write("vda", "1M", "1M", 0x22)
+    try:
+        raise AssertionError(f"it went through: {bed.sh('snapshot-create', 'web01')}")
+    except GuardshError as error:
+        assert " full" in error.message or "stay in reserve" in error.message, error
+    alerts = bed.wait(lambda: bed.sh("alert-list")["alerts"], 5, "the alert")
+    equal(([alert["level"] for alert in alerts], alerts[0]["resolved"]), (["blind"], None))
+    assert "pool main is full" in alerts[0]["summary"], alerts
+    bed.wait(lambda: bed.sh("dominfo", "web01")["failures"] > 1, 60, "it to be tried again")
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+    for disk in guest.disks:  # the guest knows nothing of it
+        guest.write(disk.target, "3M", "2M", 0x33)
+        guest.flush(disk.target)
+        assert guest.holds(disk.target, "3M", "2M", 0x33)
+    equal((guest.state(), thin.filled()[2]), ("paused", "rw"))
+    equal([snapshot["number"] for snapshot in thin.snapshots(guest)], [first])
+    equal(thin.kept(guest, first), then)
+    free()
+    bed.wait(lambda: len(thin.snapshots(guest)) > 1, 120, "a snapshot, now that there is room")
+    bed.wait(lambda: bed.sh("alert-list")["alerts"][0]["resolved"] == "recovered", 30, "the alert to be over")
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+    equal(thin.kept(guest, first), then)
+    no_leftover(thin, guest)
+
+
+@timeout(300)
+def test_full_data_is_told_at_once_and_no_guest_sees_an_error(bed):
+    thin, guest, first = prepared(bed, size="8M", guardd={"parameters": "prune_at = 60\nrefuse_at = 80"}, group={"size": "512M"})
+    filler = thin.group.volume("filler", size="480M")
+    overfilled(thin, guest, first, lambda: fill(filler, 400), lambda: run("lvremove", "-q", "-A", "n", "-y", filler))
+
+
+@timeout(300)
+def test_full_metadata_is_told_at_once_and_no_guest_sees_an_error(bed):
+    thin, guest, first = prepared(bed, size="8M", guardd={"parameters": "prune_at = 15\nrefuse_at = 20"},
+                                  group={"size": "30G", "metadata": "4M", "zero": "n"})
+    filler = thin.group.volume("filler", size="20G")
+    overfilled(thin, guest, first, lambda: map_much(filler, 20000), lambda: run("lvremove", "-q", "-A", "n", "-y", filler))
+
+
+@timeout(300)
+def test_a_thin_pool_that_fills_and_of_which_nothing_may_go_is_told(bed):
+    thin, guest, first = prepared(bed, size="8M", guardd={"parameters": "prune_at = 60\nrefuse_at = 90"}, group={"size": "512M"})
+    filler = thin.group.volume("filler", size="400M")
+    fill(filler, 340)
+    bed.sh("snapshot-hold", "web01", str(first), "--reason", "test")
+    guest.write("vda", "1M", "1M", 0x22)
+    newest = thin.snapshot(guest)["number"]
+    bed.wait(lambda: bed.sh("alert-list")["alerts"], 60, "the alert")
+    assert "none may go" in bed.sh("alert-list")["alerts"][0]["summary"], bed.sh("alert-list")
+    equal([snapshot["number"] for snapshot in thin.snapshots(guest)], [first, newest])
+    run("lvremove", "-q", "-A", "n", "-y", filler)
+    thin.snapshot(guest)
+    bed.wait(lambda: bed.sh("alert-list")["alerts"][0]["resolved"] == "recovered", 60, "the alert to be over")
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
 
 
 main(inside=True)

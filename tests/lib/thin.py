@@ -17,15 +17,16 @@ class Thin:
         # none has them open any more, and LVM would not remove them
         bed.clear()
         self.group = Group(**group)
+        self.uuids = {}  # of guests, by name
 
     def disk(self, target, name, size):
         return Disk(path=self.group.volume(name, size, tag="operators"), target=target, block=True)
 
-    def guardd(self, interval="7d", protect="*"):
+    def guardd(self, interval="7d", protect="*", parameters="idle_seconds = 1"):
         state = self.bed.state
         config = CONFIG.format(
             run_dir=Guardd.run_dir, state_dir=state, plugin_dir=self.bed.build / "plugins", libexec_dir=self.bed.build,
-            appliance_dir=self.bed.build / "appliance", inspect="never", alert="", pool=f"{state}/pool\nidle_seconds = 1",
+            appliance_dir=self.bed.build / "appliance", inspect="never", alert="", pool=f"{state}/pool\n{parameters}",
             interval=interval, protect=protect, daemon="", policy="engine = auto\nkeep = 1000x1s",
         )
         guardd = self.bed.daemon = Guardd(self.bed, config)
@@ -52,7 +53,9 @@ class Thin:
 
     def image(self, guest, number, target):
         """The name of a snapshot's volume, without what comes before the guest."""
-        return f"{guest.uuid().replace('-', '')}-{number:08d}-{target}"
+        if guest.name not in self.uuids:
+            self.uuids[guest.name] = guest.uuid().replace("-", "")
+        return f"{self.uuids[guest.name]}-{number:08d}-{target}"
 
     def snapshots(self, guest):
         return self.bed.sh("snapshot-list", guest.name)["snapshots"]
@@ -75,10 +78,11 @@ class Thin:
         """{target: digest} of the guest's disks, now."""
         return {disk.target: self.digest(disk.path) for disk in guest.disks}
 
-    def kept(self, guest, *numbers):
-        """{number: {target: digest}} of snapshots, by LVM alone."""
+    def kept(self, guest, *numbers, suffix=""):
+        """{number: {target: digest}} of snapshots, by LVM alone; "-kept": of the disks that a rollback replaced."""
+        self.bed.wait(lambda: not self.active(), 60, "guardd to have read what it reads")
         ours = self.ours()
-        volumes = {(number, disk.target): f"{self.group.name}/{ours[self.image(guest, number, disk.target)]['name']}"
+        volumes = {(number, disk.target): f"{self.group.name}/{ours[self.image(guest, number, disk.target) + suffix]['name']}"
                    for number in numbers for disk in guest.disks}
         run("lvchange", "-A", "n", "-ay", "-K", *volumes.values())
         found = {number: {} for number in numbers}
@@ -86,6 +90,13 @@ class Thin:
             found[number][target] = self.digest(f"/dev/{volume}")
         run("lvchange", "-A", "n", "-an", *volumes.values())
         return found
+
+    def filled(self):
+        """(data, metadata) in percent, and the mode that the kernel has the thin pool in."""
+        words = run("dmsetup", "status", "--target", "thin-pool").split()
+        at = words.index("thin-pool")
+        (metadata, metadatas), (data, datas) = (map(int, words[at + n].split("/")) for n in (2, 3))
+        return 100 * data / datas, 100 * metadata / metadatas, next(word for word in words if word in ("rw", "ro", "out_of_data_space"))
 
     def held(self):
         """Guests that guardd has noted as suspended by itself."""
