@@ -3,7 +3,10 @@
 """guardd itself where guests' disks are thin volumes of its own thin pool: a real device-mapper, libvirtd and QEMU."""
 import os
 import random
+import signal
+import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from daemon import GuardshError
@@ -12,6 +15,7 @@ from suite import equal, main, timeout
 from thin import Thin
 
 SEED = int(os.environ.get("GUARDD_SEED", "1"))
+KILLS = int(os.environ.get("GUARDD_KILLS", "4"))
 TARGETS = ("vda", "vdb")
 DISKS = ("web-01", "web01.data")
 
@@ -98,6 +102,66 @@ def test_a_rollback_puts_the_snapshot_in_place_and_keeps_what_was_there(bed):
     bed.sh("snapshot-delete", "web01", str(evidence), "--force")
     equal([name for name in thin.ours() if f"-{evidence:08d}-" in name], [])
     no_leftover(thin, guest)
+
+
+def killed(bed, victim):
+    """guardd, or the helper that gives the LVM commands, or both; and the next guardd."""
+    if victim != "guardd-lvm":
+        os.kill(bed.daemon.pid, signal.SIGKILL)
+    if victim != "guardd":
+        run("pkill", "-KILL", "-x", "guardd-lvm", check=False)
+    if victim != "guardd-lvm":
+        bed.daemon.process.wait(30)
+        bed.daemon.start()
+
+
+def timed(action):
+    begin = time.monotonic()
+    action()
+    return time.monotonic() - begin
+
+
+@timeout(240 + 60 * KILLS)
+def test_a_death_at_any_instant_of_a_snapshot_or_a_rollback_loses_nothing(bed):
+    thin, guest, first = prepared(bed, size="8M")
+    dice, then, seconds = random.Random(SEED), {first: thin.digests(guest)}, {}
+    scribble(guest, dice, 7 << 20)
+    seconds["snapshot-create"] = seconds["rollback"] = timed(lambda: thin.snapshot(guest))
+    then[first + 1] = thin.digests(guest)
+    for n in range(KILLS):
+        if guest.state() == "shut off":
+            guest.start()
+        scribble(guest, dice, 7 << 20)
+        was, target = thin.digests(guest), dice.choice(sorted(then))
+        what, victim, before = ("rollback", "snapshot-create")[n % 2], ("guardd", "guardd-lvm", "both")[n % 3], dice.choice(("running", "paused"))
+        if before == "running":
+            bed.virsh("resume", "web01")
+        words = [what, "web01", *([str(target), "--no-start"] if what == "rollback" else [])]
+        with subprocess.Popen([bed.build / "guardsh", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asked:
+            time.sleep(dice.random() * 2 * seconds[what])
+            killed(bed, victim)
+        bed.wait(lambda: not os.listdir(bed.state / "rollback"), 120, "the rollback to be finished or undone")
+        now = thin.digests(guest)
+        done = now != was
+        print(f"# kill {n}: {victim} in {what} of a guest that is {before}: {'rolled back' if done else 'not begun'}, "
+              f"exit status {asked.returncode}", flush=True)
+        if done:
+            equal((what, now, guest.state()), ("rollback", then[target], "shut off"))
+        else:
+            bed.wait(lambda state=before: guest.state() == state, 30, f"the guest to be {before}")
+        if guest.state() == "running":
+            bed.virsh("suspend", "web01")
+        newest = thin.snapshot(guest)["number"]
+        numbers = {snapshot["number"] for snapshot in thin.snapshots(guest)}
+        assert set(then) < numbers, (then, numbers)
+        found = thin.kept(guest, target, *numbers - set(then))
+        equal((found.pop(target), found[newest]), (then[target], now))
+        assert all(digests in (was, now) for digests in found.values()), (was, now, found)
+        assert not done or was in found.values(), "rolled back without evidence"
+        then.update(found)
+        no_leftover(thin, guest)
+    equal(thin.kept(guest, *then), then)
+    bed.sh("snapshot-verify", "web01")
 
 
 def fill(path, mebibytes):
