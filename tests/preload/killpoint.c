@@ -8,6 +8,7 @@
 #include <libvirt/virterror.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -283,18 +284,40 @@ refuse (void)
   return -1;
 }
 
+/* Before a command to QEMU's monitor; hit: its answer is to be replaced.  False: it is refused. */
+static bool
+monitor_pass (const char *command, int *hit)
+{
+  if (control && (control->kinds & KIND_REFUSED))
+    return false;
+  if (control && control->lie)
+    count_call (KIND_LIBVIRT, command, hit);
+  else
+    killpoint_pass (KIND_LIBVIRT, command);
+  return true;
+}
+
+EXPORT int
+virDomainQemuMonitorCommand (virDomainPtr domain, const char *command, char **result, unsigned int flags)
+{
+  NEXT (virDomainQemuMonitorCommand);
+  int hit = 0;
+  if (!monitor_pass (command, &hit))
+    return refuse ();
+  int status = real (domain, command, result, flags);
+  if (hit && status == 0)
+    replace_answer (result);
+  return status;
+}
+
 EXPORT int
 virDomainQemuMonitorCommandWithFiles (virDomainPtr domain, const char *command, unsigned int n_in, int *in,
                                       unsigned int *n_out, int **out, char **result, unsigned int flags)
 {
   NEXT (virDomainQemuMonitorCommandWithFiles);
   int hit = 0;
-  if (control && (control->kinds & KIND_REFUSED))
+  if (!monitor_pass (command, &hit))
     return refuse ();
-  if (control && control->lie)
-    count_call (KIND_LIBVIRT, command, &hit);
-  else
-    killpoint_pass (KIND_LIBVIRT, command);
   int status = real (domain, command, n_in, in, n_out, out, result, flags);
   if (hit && status == 0)
     replace_answer (result);

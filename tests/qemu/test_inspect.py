@@ -294,7 +294,7 @@ def test_a_worker_that_was_taken_over_ends_as_an_error(bed):
     libexec = bed.images / "libexec"
     libexec.mkdir()
     os.symlink(bed.build / "guardd-sentinel", libexec / "guardd-sentinel")
-    ready(bed, daemon="accelerator = tcg\ninspect_timeout = 2s\n", libexec_dir=libexec)
+    ready(bed, daemon="accelerator = tcg\ninspect_timeout = 5s\n", libexec_dir=libexec)
     bed.sh("snapshot-create", "web01")
     for path in bed.daemon.pool.glob("*/0000000[12]"):
         (path / "inventory.gz").write_bytes(b"")
