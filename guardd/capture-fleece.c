@@ -84,6 +84,19 @@ capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error
   return true;
 }
 
+/* A refusal may mean that somebody else's is running; an answer that is none, that ours is. */
+static bool
+start_server (CapturePlan *plan, QmpClient *client, const char *fd_name, guint connections, GError **error)
+{
+  GError *failure = NULL;
+  bool ok = qmp_nbd_server_start_fd (client, fd_name, connections, &failure);
+
+  plan->nbd_server = ok || !g_error_matches (failure, QMP_ERROR, QMP_ERROR_COMMAND);
+  if (!ok)
+    g_propagate_error (error, failure);
+  return ok;
+}
+
 static bool
 add_exports (CapturePlan *plan, QmpClient *client, GError **error)
 {
@@ -99,9 +112,8 @@ add_exports (CapturePlan *plan, QmpClient *client, GError **error)
     ((PlanDisk *)g_ptr_array_index (plan->disks, i))->socket = sockets[i];
   ok = qmp_getfd (client, listener, fd_name, error);
   close (listener);
-  if (!ok || !qmp_nbd_server_start_fd (client, fd_name, n, error))
+  if (!ok || !start_server (plan, client, fd_name, n, error))
     return false;
-  plan->nbd_server = true;
   for (guint i = 0; i < n; i++) {
     PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const char *bitmap = disk->full_reason ? NULL : plan->old_bitmap;
