@@ -31,7 +31,8 @@ MEMORY_MIB = 1536
 PACKAGES = """bash coreutils findutils grep sed procps psmisc kmod mount util-linux attr tini iproute2 python3
     lvm2 dmsetup thin-provisioning-tools e2fsprogs xfsprogs jq
     libnbd0 libsqlite3-0 libjson-c5 libreadline8 libcurl4 libseccomp2 libxml2 libguestfs0
-    libvirt-daemon-system libvirt-daemon libvirt-clients qemu-system-x86 qemu-system-data qemu-utils""".split()
+    libvirt-daemon-system libvirt-daemon libvirt-clients qemu-system-x86 qemu-system-data qemu-utils
+    libasan8 libubsan1""".split()  # the last two for ASAN=1; they come with gcc
 # supermin leaves out what a package calls its configuration, since it may have been changed.
 HOST_FILES = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/ld.so.conf", "/etc/ld.so.conf.d/*", "/etc/ld.so.cache",
               "/etc/mke2fs.conf", "/etc/sasl2/*", "/etc/python3*/*"]
