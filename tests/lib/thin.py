@@ -84,12 +84,20 @@ class Thin:
         ours = self.ours()
         volumes = {(number, disk.target): f"{self.group.name}/{ours[self.image(guest, number, disk.target) + suffix]['name']}"
                    for number in numbers for disk in guest.disks}
-        run("lvchange", "-A", "n", "-ay", "-K", *volumes.values())
         found = {number: {} for number in numbers}
         for (number, target), volume in volumes.items():
-            found[number][target] = self.digest(f"/dev/{volume}")
-        run("lvchange", "-A", "n", "-an", *volumes.values())
+            found[number][target] = self.bed.wait(lambda name=volume: self.digest_idle(name), 60, f"{volume} to be read")
         return found
+
+    def digest_idle(self, volume):
+        """None: guardd, which looks at snapshots when it likes, has deactivated it in between."""
+        run("lvchange", "-A", "n", "-ay", "-K", volume)
+        try:
+            return self.digest(f"/dev/{volume}")
+        except AssertionError:
+            return None
+        finally:
+            run("lvchange", "-A", "n", "-an", volume, check=False)
 
     def filled(self):
         """(data, metadata) in percent, and the mode that the kernel has the thin pool in."""
