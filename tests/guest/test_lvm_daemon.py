@@ -59,7 +59,7 @@ def no_leftover(thin, guest):
 @timeout(400)
 def test_snapshots_are_the_disks_of_their_instant(bed):
     thin, guest, first = prepared(bed)
-    info = bed.sh("dominfo", "web01")
+    info = bed.wait(lambda: (now := bed.sh("dominfo", "web01"))["engine"] and now, 30, "the engine to be told")
     equal((info["engine"], info["state"]), ("native", "paused"))
     dice, then = random.Random(SEED), {first: thin.digests(guest)}
     for _ in range(4):

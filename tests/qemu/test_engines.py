@@ -292,7 +292,7 @@ def not_cloned(bed, disks):
     bed.paused_guest("web01", disks)
     Clones(bed).guardd(interval="7d")
     until(lambda: bed.sh("snapshot-list", "web01")["snapshots"], 60, "the first snapshot")
-    info = bed.sh("dominfo", "web01")
+    info = until(lambda: (now := bed.sh("dominfo", "web01"))["engine"] and now, 30, "the engine to be told")
     assert info["engine"] == "qmp" and "vda" in info["engine_reason"], (info["engine"], info["engine_reason"])
     return "- the storage of these tests clones raw files beside it; dominfo names the disk"
 

@@ -404,7 +404,7 @@ def test_auto_takes_libvirt_where_the_passthrough_is_refused_and_says_so(bed):
     killpoint = Killpoint(bed)
     killpoint.arm(REFUSED)
     guest = ready(bed, policy="", environment=killpoint.environment)
-    info = bed.sh("dominfo", "web01")
+    info = until(lambda: (now := bed.sh("dominfo", "web01"))["engine"] and now, 30, "the engine to be told")
     equal(info["engine"], "libvirt")
     assert "access denied" in info["engine_reason"], info
     equal(snapshots(bed)[0]["engine_reason"], info["engine_reason"])
