@@ -255,7 +255,7 @@ prune_told (Daemon *daemon, const Prune *prune)
   if (prune->filling)
     daemon_alarm_full (daemon, guest,
                        "its storage wants snapshots removed before their time, and of this guest none may go "
-                       "(held, evidence, the newest): release some, or enlarge it");
+                       "(held, evidence, the newest, the last good one): release some, or enlarge it");
   else
     daemon_alarm_full_over (daemon, guest);
 }

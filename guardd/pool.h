@@ -166,7 +166,7 @@ bool pool_delete (Pool *pool, const char *domain_uuid, const guint64 *numbers, s
 bool pool_prune (Pool *pool, const char *domain_uuid, const Retention *retention, gint64 now_us,
                  guint64 *removed, GCancellable *cancellable, GError **error);
 /* Where the storage says that it is time (a thin pool that fills): removes a domain's oldest snapshots, one
- * by one, until it does not, or only the newest, held, evidence and pinned ones are left.  [slow] */
+ * by one, until it does not, or only those are left that pool_prune() leaves.  [slow] */
 bool pool_make_room (Pool *pool, const char *domain_uuid, guint64 *removed, GCancellable *cancellable,
                      GError **error);
 /* The storage said so when it was last asked (by the above, and for each new snapshot). */

@@ -163,10 +163,16 @@ mapper_metadata_path (const char *vg, const char *pool)
 
 typedef enum { LEFT_NOTHING, LEFT_SUSPENDED, LEFT_UNBORN } Left;
 
+/* Of whom the devices are that are settled. */
+typedef struct {
+  char *group; /* how the UUIDs of all begin */
+  char *ours;  /* and the names of those of our volumes */
+} Owner;
+
 /* Unborn: made, and never given a table that counts; nobody can have opened it, but what its other table
- * names is in use. */
+ * names is in use.  Of ours only: one of an operator's may be about to get it. */
 static Left
-left_find (const char *device, const char *prefix)
+left_find (const char *device, const Owner *owner)
 {
   struct dm_info info;
   g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_INFO);
@@ -174,9 +180,11 @@ left_find (const char *device, const char *prefix)
       || !dm_task_get_info (task, &info) || !info.exists)
     return LEFT_NOTHING;
   const char *uuid = dm_task_get_uuid (task);
-  if (uuid == NULL || !g_str_has_prefix (uuid, prefix))
+  if (uuid == NULL || !g_str_has_prefix (uuid, owner->group))
     return LEFT_NOTHING;
-  return info.suspended ? LEFT_SUSPENDED : info.live_table ? LEFT_NOTHING : LEFT_UNBORN;
+  if (info.suspended)
+    return LEFT_SUSPENDED;
+  return info.live_table || !g_str_has_prefix (device, owner->ours) ? LEFT_NOTHING : LEFT_UNBORN;
 }
 
 static bool
@@ -209,7 +217,7 @@ left_waits (const char *device)
 
 /* Once through all devices.  *waiting: one that is left waits for another. */
 static bool
-settle_pass (const char *prefix, GPtrArray *resumed, bool *waiting, guint *settled, GError **error)
+settle_pass (const Owner *owner, GPtrArray *resumed, bool *waiting, guint *settled, GError **error)
 {
   g_autoptr (dm_task) task = dm_task_create (DM_DEVICE_LIST);
   const struct dm_names *names = task && dm_task_run (task) ? dm_task_get_names (task) : NULL;
@@ -217,7 +225,7 @@ settle_pass (const char *prefix, GPtrArray *resumed, bool *waiting, guint *settl
     return mapper_fail (error, "its devices", "list them");
   *waiting = false;
   for (guint n = 0; names->dev != 0 && n < DEVICES_MAX; n++) {
-    Left left = left_find (names->name, prefix);
+    Left left = left_find (names->name, owner);
     bool waits = left == LEFT_SUSPENDED && left_waits (names->name);
     *waiting |= waits;
     if (left != LEFT_NOTHING && !waits) {
@@ -235,14 +243,15 @@ settle_pass (const char *prefix, GPtrArray *resumed, bool *waiting, guint *settl
 }
 
 GPtrArray *
-mapper_settle (const char *vg_uuid, GError **error)
+mapper_settle (const char *vg, const char *vg_uuid, GError **error)
 {
-  g_autofree char *prefix = g_strconcat ("LVM-", vg_uuid, NULL);
+  g_autofree char *group = g_strconcat ("LVM-", vg_uuid, NULL), *ours = device_name (vg, "guardd-", NULL);
+  const Owner owner = { group, ours };
   g_autoptr (GPtrArray) resumed = g_ptr_array_new_with_free_func (g_free);
   bool waiting = true;
   while (waiting) {
     guint settled = 0;
-    if (!settle_pass (prefix, resumed, &waiting, &settled, error))
+    if (!settle_pass (&owner, resumed, &waiting, &settled, error))
       return NULL;
     if (waiting && settled == 0) {
       errno = EBUSY;

@@ -28,7 +28,7 @@ bool mapper_release_metadata (const char *vg, const char *pool, GError **error);
 char *mapper_metadata_path (const char *vg, const char *pool);
 /* The pool has no volume of this thin id, which nobody has active. */
 bool mapper_forget_volume (const char *vg, const char *pool, guint64 thin_id, GError **error);
-/* Ends what a command that died was at with the devices of a volume group (its UUID without dashes), while
- * nobody has the group's lock: those that are suspended are resumed (their names), those that never got a
- * table are removed. */
-GPtrArray *mapper_settle (const char *vg_uuid, GError **error);
+/* Ends what a command that died was at with the devices of volume group vg (vg_uuid: without dashes), while
+ * nobody has the group's lock: those that are suspended are resumed (their names), those of guardd's volumes
+ * that never got a table are removed. */
+GPtrArray *mapper_settle (const char *vg, const char *vg_uuid, GError **error);

@@ -95,6 +95,6 @@ settle_group (const char *vg, GError **error)
    * waits: what is half done while that is free is nobody's. */
   g_autofree char *uuid = report_uuid (vg, error);
   /* First: LVM's report would wait for a device that is suspended, for ever. */
-  g_autoptr (GPtrArray) resumed = uuid ? mapper_settle (uuid, error) : NULL;
+  g_autoptr (GPtrArray) resumed = uuid ? mapper_settle (vg, uuid, error) : NULL;
   return resumed && settle_volumes (vg, error) ? g_steal_pointer (&resumed) : NULL;
 }

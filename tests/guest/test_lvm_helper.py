@@ -104,6 +104,20 @@ def test_a_device_left_suspended_goes_on(_):
     write(disk, 0, 1)
 
 
+def test_a_device_that_never_got_a_table_is_removed_if_it_is_ours(_):
+    group = Group()
+    group.volume("disk")
+    uuid = "LVM-" + run("vgs", "--noheadings", "-o", "vg_uuid", group.name).strip().replace("-", "")
+    stem = group.name.replace("-", "--")
+    for number, name in enumerate(("guardd--a", "own")):
+        run("dmsetup", "create", f"{stem}-{name}", "--notable", "--uuid", f"{uuid}{number:032}")
+    with Helper(group) as helper:
+        helper.ask("report")  # the first question settles
+    left = run("dmsetup", "ls").split()
+    equal((f"{stem}-guardd--a" in left, f"{stem}-own" in left), (False, True))
+    run("dmsetup", "remove", f"{stem}-own")
+
+
 def begun(group, volume):
     """As a death between the two messages to the kernel leaves it: the newest volume is made, and LVM is still to count it."""
     device = run("dmsetup", "ls", "--target", "thin-pool").split()[0]
