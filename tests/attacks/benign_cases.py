@@ -44,6 +44,8 @@ BENIGN = [
     fine("deletion under discard", "ext4", "rm /m/tmp; sync; sleep 3; sync", prepare="mount -o remount,discard /m; " + random("/m/tmp", 40) + "sync"),
     fine("deletion under discard, xfs", "xfs", "rm /m/tmp; sync; sleep 3; sync", prepare="mount -o remount,discard /m; " + random("/m/tmp", 40) + "sync"),
     fine("sparse file punched", "ext4", "fallocate -p -o 1M -l 30M /m/image; sync", prepare=random("/m/image", 32) + "sync"),
+    fine("fstrim of a large ext4", "large ext4", "rm /m/tmp; sync; fstrim /m; sync", prepare=random("/m/tmp", 40) + "sync"),
+    fine("fstrim of a large xfs", "large xfs", "rm /m/tmp; sync; fstrim /m; sync", prepare=random("/m/tmp", 40) + "sync"),
     # databases and backups
     fine("database rewritten", "ext4", "cp /m/db /m/db.new; mv /m/db.new /m/db; sync", prepare="cat /m/documents/* >/m/db; sync"),
     fine("database in use", "ext4", "sqlite3 /m/db 'update t set x = x || \"more\" where i % 3 = 0; delete from t where i % 5 = 0'; sync", prepare=TABLE),
@@ -94,6 +96,8 @@ BENIGN = [
     fine("xfs in use", "xfs", "cp -r /m/files /m/copy; sync"),
     fine("btrfs in use", "btrfs", "cp -r /m/files /m/copy; rm -rf /m/copy; sync"),
     fine("ntfs in use", "ntfs", "cp -r /m/files/d1 /m/copy; sync; rm -rf /m/copy; sync"),
+    fine("large ext4 in use", "large ext4", "mkdir /m/copy; cp -r $(ls -d /m/files/* | head -n 8) /m/copy; sync; rm -rf /m/copy; sync"),
+    fine("large ntfs in use", "large ntfs", "cp -r /m/files/d1 /m/copy; sync; rm -rf /m/copy; sync"),
     fine("files of zeros", "ext4", "dd if=/dev/zero of=/m/zeros bs=1M count=100 2>/dev/null; fallocate -l 50M /m/pre; sync"),
     fine("a project deleted", "ext4", "rm -rf $(ls -d /m/files/* | head -n $(($(ls /m/files | wc -l) * 3 / 10))); sync", level="warn",
          why="a user who deletes a third of all files is worth a look"),

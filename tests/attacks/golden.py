@@ -9,6 +9,7 @@ import threading
 
 MIB = 1 << 20
 SIZE = 1024 * MIB
+LARGE = 64 * SIZE  # sparse; beyond what a filesystem's descriptors fit into a page or two
 SOURCES = ["/usr/include", "/usr/share/perl", "/usr/share/perl5", "/usr/lib/python3", "/usr/share/doc"]
 FILES = 3000
 DOCUMENTS = 96  # of a mebibyte each
@@ -69,8 +70,10 @@ class Golden:
         return f"cp {self.folder}/tool_?.deb {self.folder}/mnt; mkdir -p {self.folder}/mnt/var/lib/dpkg/updates {self.folder}/mnt/var/lib/dpkg/info; touch {self.folder}/mnt/var/lib/dpkg/status;"
 
     def make(self, kind, path):
+        """`kind` of a gibibyte, or "large <kind>" of 64."""
+        size, kind = (LARGE, kind.removeprefix("large ")) if kind.startswith("large ") else (SIZE, kind)
         with open(path, "wb") as file:
-            file.truncate(SIZE)
+            file.truncate(size)
         if kind == "debian":
             run(f"mkfs.ext4 -q -F -b 4096 {path}")
             self.mounted(path, more=self.packages())
@@ -112,6 +115,6 @@ class Golden:
     def copy(self, kind, target):
         with self.lock:
             if kind not in self.made:
-                self.make(kind, self.folder / f"{kind}.raw")
-                self.made[kind] = self.folder / f"{kind}.raw"
+                self.make(kind, self.folder / f"{kind.replace(' ', '-')}.raw")
+                self.made[kind] = self.folder / f"{kind.replace(' ', '-')}.raw"
         subprocess.run(["cp", "--sparse=always", self.made[kind], target], check=True)
