@@ -82,7 +82,7 @@ class Golden:
             run(f"mkfs.{kind} {force} {path}")
             self.mounted(path)
         elif kind == "ntfs":
-            run(f"mkntfs -q -F {path} 2>/dev/null")
+            run(f"mkntfs -Q -q -F {path} 2>/dev/null")  # else it writes zeros all over it
             self.mounted(path, mount="ntfs-3g -o big_writes,uid=", offset=0)
         elif kind == "gpt-xfs":
             run(f"sgdisk -n 1:2048:+800M -n 2:0:0 {path}; mkfs.xfs -q {path}.part -d file,size=800m; dd if={path}.part of={path} bs=1M seek=1 conv=notrunc 2>/dev/null; rm {path}.part")
