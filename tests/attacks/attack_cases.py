@@ -17,6 +17,8 @@ EVERY_OTHER = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/
                "dd if=/tmp/x of=$f bs=64k skip=$i seek=$i count=1 conv=notrunc 2>/dev/null; i=$((i + 2)); done; done; sync")
 INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out $f.locked 2>/dev/null; rm $f; done; sync"
 ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"
+REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
+PUNCH = "for f in /m/documents/*; do fallocate -p -o 0 -l 1M $f; done; sync"
 DROP = (f"for i in 1 2 3 4 5 6 7 8; do rm $({LIST} | head -n $(($({LIST} | wc -l) / 4))); sync; sleep 4; done")
 UUID_EXT = "U=$(tune2fs -l /dev/vda | sed -n 's/.*UUID: *//p'); "
 UUID_XFS = "U=$(xfs_db -r -c uuid /dev/vda | sed 's/.*= //'); "
@@ -72,7 +74,21 @@ ATTACKS = [
     wipe("/dev/null copied over all files", "ext4", "for f in $(/bin/find /m -type f); do : >$f; done; sync"),
     warn("a big database dropped", "ext4", "rm /m/db; sync", prepare=random("/m/db", 300) + "sync"),
     warn("a big database truncated", "ext4", "truncate -s 0 /m/db; sync", prepare=random("/m/db", 300) + "sync"),
+    wipe("a btrfs subvolume deleted", "btrfs", "btrfs subvolume delete /m/data >/dev/null; btrfs filesystem sync /m; sync", late=100,
+         prepare="btrfs subvolume create /m/data >/dev/null; mv /m/files /m/documents /m/data; sync"),
+    wipe("a logical volume cut short", "lvm", OFF + "lvreduce -qq -f -y -L 8M data/mail; sync"),
+    wipe("mkfs.xfs on a partition", "gpt", OFF + "mkfs.xfs -q -f -K /dev/vda1; sync"),
+    wipe("mkswap on a partition", "mbr", OFF + "mkswap -f /dev/vda1 >/dev/null; sync"),
     # overwritten
+    warn("files replaced by as many of the same size", "ext4", REPLACE),
+    warn("files replaced by as many of the same size, xfs", "xfs", REPLACE, late=100),
+    wipe("all files punched", "ext4", PUNCH),
+    wipe("all files punched, xfs", "xfs", PUNCH),
+    wipe("dd urandom over the second half, mounted", "ext4", "dd if=/dev/urandom of=/dev/vda bs=1M seek=512 count=300 conv=notrunc 2>/dev/null; sync"),
+    wipe("dd zero over the middle, mounted", "xfs", "dd if=/dev/zero of=/dev/vda bs=1M seek=64 count=600 conv=notrunc 2>/dev/null; sync"),
+    wipe("shred of files, xfs", "xfs", f"{LIST} -exec shred -n 1 -u {{}} +; sync", late=100),
+    wipe("inodes cleared by debugfs", "ext4", OFF + "for i in $(seq 12 900); do echo \"clri <$i>\"; done >/tmp/x; debugfs -w -f /tmp/x /dev/vda >/dev/null 2>&1; sync"),
+    wipe("wipefs -a of a partition", "gpt", OFF + "wipefs -q -a /dev/vda1"),
     wipe("shred of files", "ext4", f"{LIST} -exec shred -n 1 -u {{}} +; sync"),
     wipe("shred of the disk", "ext4", OFF + "shred -n 1 -s 64M /dev/vda; sync"),
     wipe("zeros into all files", "ext4", ZERO_ALL),
@@ -121,6 +137,12 @@ ATTACKS = [
     warn("encryption of one big file", "ext4", f"{ENCRYPT} -nosalt -in /m/text -out /tmp/x 2>/dev/null; dd if=/tmp/x of=/m/text bs=1M conv=notrunc 2>/dev/null; sync",
          prepare=TEXT),
     warn("encryption into new files", "ext4", INTO_NEW),
+    warn("encryption into new files, xfs", "xfs", INTO_NEW, late=100),
+    warn("encryption into new files, btrfs", "btrfs", INTO_NEW, late=60),
+    warn("encryption into new files, ntfs", "ntfs", INTO_NEW, late=60),
+    warn("encryption in place, btrfs", "btrfs", IN_PLACE, late=60),
+    warn("encryption in place, in a logical volume", "lvm", IN_PLACE),
+    warn("encryption in place, in a partition", "gpt", IN_PLACE),
     warn("encryption a little at a time", "ext4", IN_PLACE.replace("conv=notrunc", "conv=notrunc,fsync").replace("done; sync", "sleep 1; done")),
     wipe("wipe, then power-off", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda; sync", power_off=True),
 ]

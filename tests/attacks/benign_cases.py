@@ -21,7 +21,10 @@ LAYERS = "mkdir /m/overlay; for l in 1 2 3 4 5 6 7; do mkdir /m/overlay/$l; cp -
 BENIGN = [
     fine("nothing", "ext4", "sync"),
     fine("reboot", "ext4", "cd /; umount /m; sync; mount /dev/vda /m; sync"),
+    fine("power cut, then reboot", "ext4", "for i in $(seq 200); do echo $i >/m/n$i; done; sync; for i in $(seq 200); do echo $i >>/m/n$i; done; "
+         "umount -l /m; mount /dev/vda /m; sync"),
     # logs, mail, packages
+    fine("logs copied and truncated", "ext4", "for f in /m/logs/*; do cp $f $f.1; : >$f; done; sync", prepare=MANY_LOGS),
     fine("log writing", "ext4", "for i in $(seq 2000); do echo line $i; done >>/m/log; sync"),
     fine("logrotate with compression", "ext4", "gzip -k /m/text && mv /m/text /m/text.1; sync", prepare=TEXT),
     fine("many logs compressed", "ext4", "gzip /m/logs/*; sync", prepare=MANY_LOGS),
@@ -67,7 +70,19 @@ BENIGN = [
          prepare="mkdir /m/node_modules; for i in $(seq 150); do mkdir /m/node_modules/$i; echo $i >/m/node_modules/$i/index.js; done; sync"),
     fine("git gc", "ext4", "export HOME=/root GIT_EXEC_PATH=/bin; cd /m/repository; git gc -q --prune=now 2>/dev/null; sync", prepare=REPOSITORY),
     fine("container layers pruned", "ext4", "rm -rf /m/overlay/1 /m/overlay/2; sync", prepare=LAYERS),
+    fine("built, then cleaned", "ext4", "mkdir /m/obj; for i in $(seq 600); do dd if=/dev/urandom of=/m/obj/$i.o bs=8k count=1 2>/dev/null; done; sync; sleep 3; "
+         "rm -rf /m/obj; sync"),
+    fine("archive unpacked", "xfs", "mkdir /m/new; tar x -C /m/new -f /m/all.tar; sync; rm /m/all.tar; sync", prepare="tar c -C /m -f /m/all.tar files; sync"),
+    fine("photos copied", "ext4", "mkdir /m/photos; for i in $(seq 40); do dd if=/dev/urandom of=/m/photos/$i.jpg bs=1M count=3 2>/dev/null; done; sync"),
     # filesystems looked after
+    fine("e2fsck -D", "ext4", "umount /m; e2fsck -fyD /dev/vda >/dev/null; mount /dev/vda /m; sync"),
+    fine("shrunk to the least", "ext4", "umount /m; e2fsck -fp /dev/vda >/dev/null; resize2fs -M /dev/vda 2>/dev/null; mount /dev/vda /m; sync"),
+    fine("btrfs scrub and defragmentation", "btrfs", "btrfs scrub start -B /m >/dev/null; btrfs filesystem defragment -r /m >/dev/null; sync"),
+    fine("btrfs snapshot made and an old one deleted", "btrfs", "btrfs subvolume snapshot -r /m /m/new >/dev/null; btrfs subvolume delete /m/old >/dev/null; "
+         "btrfs filesystem sync /m; sync", prepare="btrfs subvolume snapshot -r /m /m/old >/dev/null; sync"),
+    fine("fstrim in a partition", "gpt", "rm /m/tmp; sync; fstrim /m; sync", prepare=random("/m/tmp", 40) + "sync"),
+    fine("fstrim in a logical volume", "lvm", "rm /m/tmp; sync; fstrim /m; sync", prepare=random("/m/tmp", 40) + "sync"),
+    fine("xfs log replayed", "xfs", "cp -r /m/files/d1 /m/copy; xfs_io -x -c 'shutdown -f' /m; umount /m; mount /dev/vda /m; sync"),
     fine("resize of the filesystem", "ext4", "umount /m; e2fsck -fp /dev/vda >/dev/null; resize2fs -f /dev/vda 700M 2>/dev/null; resize2fs /dev/vda 2>/dev/null; sync"),
     fine("partition and filesystem grown", "mbr", "umount /m; echo ', +' | sfdisk -q -f -N 1 /dev/vda; sync; e2fsck -fp /dev/vda1 >/dev/null; resize2fs /dev/vda1 2>/dev/null; "
          "mount /dev/vda1 /m; sync"),
@@ -89,6 +104,14 @@ BENIGN = [
     fine("first partitions and format", "empty", "sgdisk -n 1:0:0 /dev/vda >/dev/null; sync; mkfs.xfs -q -f /dev/vda1; sync"),
     fine("fresh install", "empty", "mkfs.ext4 -q /dev/vda; mkdir -p /m; mount /dev/vda /m; cp -r /bin /sbin /etc /m; sync"),
     fine("lazy inode tables", "empty", "mkfs.ext4 -q -E lazy_itable_init=1 /dev/vda; mkdir -p /m; mount /dev/vda /m; sleep 8; sync"),
+    fine("first format of a second partition", "gpt", "mkfs.ext4 -q /dev/vda2; sync"),
+    fine("luksFormat of an empty disk", "empty", f"printf secret | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
+    fine("first volume group and volume", "empty", "pvcreate -qq /dev/vda; vgcreate -qq new /dev/vda; lvcreate -qq -y -Wn -Zn -L 200M -n one new; "
+         "mkfs.xfs -q /dev/new/one; sync"),
+    fine("swap made anew", "empty", "swapoff /dev/vda; mkswap /dev/vda >/dev/null; swapon /dev/vda; sync", prepare="mkswap /dev/vda >/dev/null; swapon /dev/vda; sync"),
+    fine("swap made anew in a partition", "gpt", "mkswap -f /dev/vda2 >/dev/null; sync", prepare="mkswap /dev/vda2 >/dev/null; sync"),
+    fine("swap becomes a filesystem", "gpt", "wipefs -q -a /dev/vda2; mkfs.ext4 -q /dev/vda2; sync", prepare="mkswap /dev/vda2 >/dev/null; sync"),
+    fine("swap used heavily", "gpt", "dd if=/dev/urandom of=/dev/vda2 bs=64k seek=1 count=1600 conv=notrunc 2>/dev/null; sync", prepare="mkswap /dev/vda2 >/dev/null; sync"),
     fine("swap made and used", "empty", "mkswap /dev/vda >/dev/null; swapon /dev/vda; sync; swapoff /dev/vda"),
     fine("an empty filesystem becomes swap", "empty", "mkswap -f /dev/vda >/dev/null; swapon /dev/vda; sync", prepare="mkfs.ext4 -q /dev/vda; sync"),
     # content
@@ -98,6 +121,9 @@ BENIGN = [
     fine("ntfs in use", "ntfs", "cp -r /m/files/d1 /m/copy; sync; rm -rf /m/copy; sync"),
     fine("large ext4 in use", "large ext4", "mkdir /m/copy; cp -r $(ls -d /m/files/* | head -n 8) /m/copy; sync; rm -rf /m/copy; sync"),
     fine("large ntfs in use", "large ntfs", "cp -r /m/files/d1 /m/copy; sync; rm -rf /m/copy; sync"),
+    fine("a disk image with a filesystem in a file", "ext4", "truncate -s 60M /m/vm.img; mkfs.ext4 -q -F /m/vm.img; sync; mkfs.xfs -q -f -d file,size=60m,name=/m/vm2.img 2>/dev/null; "
+         "wipefs -q -a /m/vm.img; sync"),
+    fine("a database file initialized", "xfs", "fallocate -l 120M /m/ibdata; sync; dd if=/dev/zero of=/m/ibdata bs=1M count=120 conv=notrunc 2>/dev/null; sync"),
     fine("files of zeros", "ext4", "dd if=/dev/zero of=/m/zeros bs=1M count=100 2>/dev/null; fallocate -l 50M /m/pre; sync"),
     fine("a project deleted", "ext4", "rm -rf $(ls -d /m/files/* | head -n $(($(ls /m/files | wc -l) * 3 / 10))); sync", level="warn",
          why="a user who deletes a third of all files is worth a look"),

@@ -18,7 +18,7 @@ MORE_MODULES = ["btrfs", "fuse", "dm-mod", "dm-crypt", "dm-mirror", "xts"]
 MORE_TOOLS = ["mkfs.btrfs", "btrfs", "mkntfs", "ntfs-3g", "sgdisk", "cryptsetup", "lvm", "resize2fs", "tune2fs", "dumpe2fs", "debugfs", "e4defrag",
               "xfs_growfs", "xfs_db", "xfs_fsr", "xfs_io", "mkfs.vfat", "mkswap", "fstrim", "openssl", "xz", "zstd", "gzip", "find", "rm", "dd",
               "truncate", "cp", "tar", "dpkg", "dpkg-deb", "dpkg-split", "diff", "sqlite3", "git", "restic", "rsync", "dash"]
-MORE_APPLETS = {"lvm": ["lvcreate", "lvremove", "lvextend", "vgchange", "vgremove", "pvremove", "pvmove", "vgextend", "pvcreate"]}
+MORE_APPLETS = {"lvm": ["lvcreate", "lvremove", "lvextend", "lvreduce", "vgcreate", "vgchange", "vgremove", "pvremove", "pvmove", "vgextend", "pvcreate"]}
 # No udev: LVM makes its nodes itself.
 LVM_CONF = 'activation { udev_sync=0 udev_rules=0 monitoring=0 }\ndevices { use_devicesfile=0 dir="/dev" scan="/dev" }\nbackup { backup=0 archive=0 }\n'
 INIT = """\
