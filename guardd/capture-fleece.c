@@ -7,6 +7,8 @@
 
 #define JOB_GONE_MS 5000
 #define TRANSACTION_MS 30000
+/* of the node that QEMU puts on top of a disk while its job runs */
+#define FILTER_DRIVER "copy-before-write"
 
 static bool
 add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **error)
@@ -45,7 +47,7 @@ run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError
   for (guint i = 0; i < plan->disks->len; i++) {
     const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
 
-    qmp_transaction_backup_none (transaction, disk->name, disk->node, disk->name, disk->filter_node);
+    qmp_transaction_backup_none (transaction, disk->name, disk->node, disk->name);
   }
   for (guint i = 0; i < plan->disks->len; i++) {
     const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
@@ -72,8 +74,7 @@ capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error
     const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const QmpDisk *device = capture_plan_find_device (now, disk->disk);
 
-    if (!device || g_strcmp0 (device->node_name, disk->filter_node) != 0
-        || device->virtual_size != disk->size) {
+    if (!device || g_strcmp0 (device->driver, FILTER_DRIVER) != 0 || device->virtual_size != disk->size) {
       g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_CHANGED,
                    "disk %s of %s changed while the snapshot was taken (unplugged, resized, or an external "
                    "snapshot)",
@@ -118,8 +119,7 @@ add_exports (CapturePlan *plan, QmpClient *client, GError **error)
     PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const char *bitmap = disk->full_reason ? NULL : plan->old_bitmap;
 
-    if (!qmp_export_add (client, disk->name, disk->name, disk->disk->target, bitmap ? disk->node : NULL,
-                         bitmap, error))
+    if (!qmp_export_add (client, disk->name, disk->name, disk->disk->target, bitmap, error))
       return false;
     disk->in_exports = true;
   }

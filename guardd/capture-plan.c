@@ -29,7 +29,6 @@ plan_disk_free (gpointer data)
   g_free (disk->node);
   g_free (disk->full_reason);
   g_free (disk->name);
-  g_free (disk->filter_node);
   g_free (disk);
 }
 
@@ -171,7 +170,6 @@ plan_disk_new (CapturePlan *plan, const DomainDisk *disk)
   entry->socket = -1;
   /* Node names have at most 31 characters.  All names are short: a monitor of QEMU 7.2 takes each byte of a
    * command by itself, which is 4 us. */
-  entry->filter_node = g_strdup_printf ("%s-%.12s-f", plan->prefix, disk->target);
   entry->name = g_strdup_printf ("%s-%.14s", plan->prefix, disk->target);
   g_ptr_array_add (plan->disks, entry);
   return entry;

@@ -18,7 +18,7 @@ typedef struct {
   bool has_old_bitmap;    /* the plan's old_bitmap is on this node */
 
   /* names in QEMU, and what is there now (capture-fleece.c) */
-  char *name, *filter_node; /* name: of the scratch node, the job and the export */
+  char *name; /* of the scratch node, the job and the export */
   Scratch *scratch;
   gint64 fdset; /* -1: none */
   bool in_nodes, in_bitmaps, in_jobs, in_exports;

@@ -57,10 +57,8 @@ typedef struct QmpTransaction QmpTransaction;
 QmpTransaction *qmp_transaction_new (void);
 void qmp_transaction_free (QmpTransaction *transaction);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QmpTransaction, qmp_transaction_free)
-/* blockdev-backup sync=none node -> target as job `job`; while it runs a filter node `filter` stands on node
- */
-void qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target,
-                                  const char *filter);
+/* blockdev-backup sync=none node -> target as job `job`; while it runs a filter node stands on node */
+void qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target);
 /* Stops a bitmap; if another action fails, it goes on recording. */
 void qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name);
 /* Sends it, once.  elapsed_us (may be NULL): time from send to answer, an upper bound of what the guest could
@@ -113,9 +111,10 @@ bool qmp_job_wait_gone (QmpClient *client, const char *id, guint timeout_ms, GEr
 
 bool qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, guint max_connections, GError **error);
 bool qmp_nbd_server_stop (QmpClient *client, GError **error);
-/* Read-only NBD export `id` of `node` under the name `name`; bitmap_node/bitmap NULL: without. */
+/* Read-only NBD export `id` of `node` under the name `name`, with a bitmap of the node or of what it is
+ * backed by; NULL: without. */
 bool qmp_export_add (QmpClient *client, const char *id, const char *node, const char *name,
-                     const char *bitmap_node, const char *bitmap, GError **error);
+                     const char *bitmap, GError **error);
 /* mode hard; one that is already gone is success. */
 bool qmp_export_del (QmpClient *client, const char *id, GError **error);
 bool qmp_export_wait_gone (QmpClient *client, const char *id, guint timeout_ms, GError **error);

@@ -151,8 +151,8 @@ qmp_nbd_server_stop (QmpClient *client, GError **error)
 }
 
 bool
-qmp_export_add (QmpClient *client, const char *id, const char *node, const char *name,
-                const char *bitmap_node, const char *bitmap, GError **error)
+qmp_export_add (QmpClient *client, const char *id, const char *node, const char *name, const char *bitmap,
+                GError **error)
 {
   json_object *arguments = json_object_new_object ();
   g_autoptr (json_object) reply = NULL;
@@ -162,11 +162,9 @@ qmp_export_add (QmpClient *client, const char *id, const char *node, const char 
   json_add_string (arguments, "node-name", node);
   json_add_string (arguments, "name", name);
   if (bitmap) {
-    json_object *bitmaps = json_object_new_array (), *entry = json_object_new_object ();
+    json_object *bitmaps = json_object_new_array ();
 
-    json_add_string (entry, "node", bitmap_node);
-    json_add_string (entry, "name", bitmap);
-    json_object_array_add (bitmaps, entry);
+    json_object_array_add (bitmaps, json_object_new_string (bitmap));
     json_object_object_add (arguments, "bitmaps", bitmaps);
   }
   reply = qmp_client_call (client, "block-export-add", arguments, NULL, 0, 0, error);

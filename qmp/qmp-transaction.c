@@ -36,8 +36,7 @@ add_action (QmpTransaction *t, const char *type)
 }
 
 void
-qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target,
-                             const char *filter)
+qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target)
 {
   json_object *data = add_action (t, "blockdev-backup");
 
@@ -45,7 +44,6 @@ qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *nod
   json_add_string (data, "device", node);
   json_add_string (data, "target", target);
   json_add_string (data, "sync", "none");
-  json_add_string (data, "filter-node-name", filter);
 }
 
 void

@@ -86,7 +86,7 @@ test_a_transaction_is_all_or_nothing (Real *real, const void *data)
   g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
   g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
   qmp_transaction_bitmap_disable (transaction, "disk", "old");
-  qmp_transaction_backup_none (transaction, "one", "disk", "missing", "filter");
+  qmp_transaction_backup_none (transaction, "one", "disk", "missing");
   g_assert_false (qmp_transaction_run (transaction, real->client, 5000, &elapsed, &error));
   g_assert_error (error, QMP_ERROR, QMP_ERROR_COMMAND);
   g_clear_error (&error);
@@ -135,7 +135,7 @@ test_features_come_from_the_schema (Real *real, const void *data)
 {
   g_autoptr (GError) error = NULL;
   g_assert_true (qmp_client_has_command (real->client, "block-export-add", &error));
-  g_assert_true (qmp_client_has_argument (real->client, "blockdev-backup", "filter-node-name", &error));
+  g_assert_true (qmp_client_has_argument (real->client, "blockdev-backup", "job-id", &error));
   g_assert_no_error (error);
   g_assert_false (qmp_client_has_command (real->client, "no-such-command", NULL));
 }
