@@ -23,6 +23,9 @@ plan_disk_free (gpointer data)
   PlanDisk *disk = data;
 
   storage_image_abort (disk->writer);
+  /* QEMU may still copy to it what the guest overwrites: cut short, the guest's writes would fail */
+  if (disk->in_nodes)
+    scratch_leave (g_steal_pointer (&disk->scratch));
   scratch_free (disk->scratch);
   if (disk->socket >= 0)
     close (disk->socket);

@@ -196,11 +196,11 @@ roster_changed (Domain *domain, const char *what, void *opaque)
     json_add_string (event, "what", what);
     control_event (daemon->control, "DOMAIN_CHANGED", event);
   }
-  daemon_schedule (daemon);
-  /* a snapshot that is due sweeps by itself */
+  /* a snapshot, under way or due, sweeps by itself */
   bool due = guest->due && guest->due < g_get_monotonic_time () + G_USEC_PER_SEC;
-  if ((strcmp (what, "found") == 0 || strcmp (what, "started") == 0) && !due)
-    job_sweep (daemon, guest);
+  if ((strcmp (what, "found") == 0 || strcmp (what, "started") == 0) && !due && guest->busy == NULL)
+    job_sweep (guest);
+  daemon_schedule (daemon);
 }
 
 static void

@@ -163,7 +163,8 @@ daemon_schedule (Daemon *daemon)
   gint64 now = g_get_monotonic_time ();
   bool all = schedule_run_due (daemon, now);
   inspections_run_due (daemon, now);
-  gint64 next = all ? schedule_next_due (daemon) : now + AGAIN_US;
+  gint64 sweep = job_sweep_due (daemon, now);
+  gint64 next = MIN (sweep, all ? schedule_next_due (daemon) : now + AGAIN_US);
   if (next == G_MAXINT64)
     return;
   now = g_get_monotonic_time ();

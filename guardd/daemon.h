@@ -58,10 +58,12 @@ typedef struct {
   gint64 inspect_due;      /* monotonic; 0: not by schedule */
   json_object *inspection; /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
   gint64 system_known;     /* theirs: when its operating system was found out, monotonic */
-  bool unfinished;         /* a rollback of an earlier guardd waits for libvirt */
-  bool silent;             /* the storage does not come back from what it is busy with, and that was told */
-  GPtrArray *blind_spots;  /* BlindSpot: of the newest look; NULL: none since start */
-  GPtrArray *reliefs;      /* Relief: as the watch last had them; NULL: not known since start */
+  gint64 sweep_due; /* its QEMU is looked through for what is left of guardd's, monotonic; 0: need not be */
+  guint sweeps_failed;    /* in a row */
+  bool unfinished;        /* a rollback of an earlier guardd waits for libvirt */
+  bool silent;            /* the storage does not come back from what it is busy with, and that was told */
+  GPtrArray *blind_spots; /* BlindSpot: of the newest look; NULL: none since start */
+  GPtrArray *reliefs;     /* Relief: as the watch last had them; NULL: not known since start */
   /* id of the alert that its pool is full; "": another guest's says it; NULL: it is not */
   char *full;
 } Guest;

@@ -35,14 +35,13 @@ capture_by_qmp (Job *job, CaptureRequest *request, GError **error)
   QmpClient *client = session_client (session, job->pool, error);
   if (client == NULL)
     return NULL;
-  bool left = false;
   g_autoptr (GError) failure = NULL;
   request->spares = session_spares (session);
-  Snapshot *snapshot = capture_qmp (client, request, &left, &failure);
+  Snapshot *snapshot = capture_qmp (client, request, &job->left, &failure);
   /* A guest that somebody paused stays paused. */
   if (failure && job->domain->state == DOMAIN_STATE_RUNNING)
     session_resume (session, job->domain->name);
-  else if (failure || left)
+  else if (failure || job->left)
     session_reset (session); /* the next to use it sweeps */
   if (failure)
     g_propagate_error (error, g_steal_pointer (&failure));
@@ -68,13 +67,12 @@ capture_by_libvirt (Job *job, CaptureRequest *request, GError **error)
   virDomainPtr domain = session_domain (session, job->pool, error);
   if (domain == NULL)
     return NULL;
-  bool left = false;
   const SessionHost *host = session_host (session);
   g_autoptr (GError) failure = NULL;
-  Snapshot *snapshot = capture_libvirt (domain, host->calls, host->workers, request, &left, &failure);
+  Snapshot *snapshot = capture_libvirt (domain, host->calls, host->workers, request, &job->left, &failure);
   if (failure && job->domain->state == DOMAIN_STATE_RUNNING)
     capture_libvirt_resume (domain, host->calls, job->domain->name);
-  if (failure || left)
+  if (failure || job->left)
     session_reset (session);
   virDomainFree (domain);
   if (failure)
@@ -196,7 +194,7 @@ capture_failed (Job *job, const GError *error)
   else if (guest->failures == DAEMON_STALE_ALARM)
     daemon_alarm_stale (job->daemon, guest);
   roster_refresh (job->daemon->roster, guest->uuid, "checked");
-  job_sweep (job->daemon, guest);
+  job_sweep (guest);
 }
 
 static void

@@ -113,6 +113,8 @@ job_finish (gpointer data)
     guest->engine = job->chosen;
     job->chosen.reason = NULL;
   }
+  if (guest && job->left)
+    job_sweep (guest);
   if (job->done)
     job->done (job, outcome->error);
   job_answer (job, outcome->error);

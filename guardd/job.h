@@ -16,6 +16,7 @@ struct Job {
   bool capture;         /* counts as one */
   EngineChoice engine;  /* of the guest's policy when the job started */
   EngineVerdict chosen; /* by run(), when it came to that; the guest's afterwards */
+  bool left;            /* by run(): something of guardd's may still be in the guest's QEMU */
   gint64 started;
   const char *origin;
   void *data; /* the job's own */
@@ -43,8 +44,11 @@ void job_thread (gpointer job, gpointer daemon);
 void job_fail_waiting (Guest *guest, const char *why);
 
 /* --- job-sweep.c --- */
-/* Soon, and only if the guest is active and nothing else is at work on it. */
-void job_sweep (Daemon *daemon, Guest *guest);
+/* With the next daemon_schedule() at which nothing else is at work on the guest, and again until it succeeds
+ * or the guest is off. */
+void job_sweep (Guest *guest);
+/* Starts those that are due.  The monotonic time of the next; G_MAXINT64: none. */
+gint64 job_sweep_due (Daemon *daemon, gint64 now);
 
 /* --- job-hold.c --- */
 /* Once libvirt is there. */

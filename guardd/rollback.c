@@ -186,7 +186,7 @@ recover_done (Job *job, const GError *error)
   if (error)
     g_warning ("rollback of %s, left unfinished by an earlier guardd: %s", job->guest->name, error->message);
   roster_refresh (job->daemon->roster, job->guest->uuid, "rolled back");
-  job_sweep (job->daemon, job->guest); /* it may have died while it took the evidence */
+  job_sweep (job->guest); /* it may have died while it took the evidence */
 }
 
 bool

@@ -126,6 +126,14 @@ scratch_free (Scratch *scratch)
   /* A QEMU that keeps its descriptor (paused, or hung) must not keep the memory. */
   if (ftruncate (scratch->fd, 0) < 0)
     g_debug ("scratch: cannot truncate, ignoring");
+  scratch_leave (scratch);
+}
+
+void
+scratch_leave (Scratch *scratch)
+{
+  if (!scratch)
+    return;
   close (scratch->fd);
   g_free (scratch);
 }

@@ -18,7 +18,8 @@ typedef struct Scratch Scratch;
 Scratch *scratch_new (const char *directory, guint64 size, guint64 limit, GError **error);
 /* One in memory becomes as new; false: it cannot.  size 0: it only gives its memory back. */
 bool scratch_reset (Scratch *scratch, guint64 size, guint64 limit);
-void scratch_free (Scratch *scratch);    /* NULL is fine */
+void scratch_free (Scratch *scratch);    /* nobody uses it any more; NULL is fine */
+void scratch_leave (Scratch *scratch);   /* to a QEMU that may still use it; NULL is fine */
 int scratch_fd (const Scratch *scratch); /* stays the scratch's */
 /* False once more than the limit is taken up: end the capture before the guest can feel it. */
 bool scratch_check (const Scratch *scratch, GError **error);

@@ -12,6 +12,7 @@ from killpoint import LIBVIRT, Killpoint
 from suite import Disk, equal, main, timeout, until
 
 LIES = 12  # of tests/preload/killpoint.c
+CUT_SHORT = 11
 REFUSALS = (6, 7)  # of those: that it was not done
 FLIPS = int(os.environ.get("GUARDD_FLIPS", "24"))  # for each file
 
@@ -32,7 +33,7 @@ def ours(guest):
     found += [s["fdset-id"] for s in guest.qmp("query-fdsets") if any("guardd" in (fd.get("opaque") or "") for fd in s["fds"])]
     nodes = guest.qmp("query-named-block-nodes", flat=True)
     found += [node["node-name"] for node in nodes if node["node-name"].startswith("guardd")]
-    return found + [bitmap["name"] for node in nodes for bitmap in node.get("dirty-bitmaps", [])][2:]
+    return found + [bitmap["name"] for node in nodes for bitmap in node.get("dirty-bitmaps", []) if "name" in bitmap][2:]
 
 
 @timeout(400)
@@ -67,6 +68,45 @@ def test_a_wrong_answer_to_any_command_of_a_capture(bed):
         numbers = [snapshot["number"] for snapshot in bed.sh("snapshot-list", "web01")["snapshots"]]
         if len(numbers) > 20:
             bed.sh("snapshot-delete", "web01", *numbers[:10], "--force")
+    assert bed.sh("snapshot-verify", "web01", "--deep")["verified"]
+
+
+def capture_disturbed(bed, killpoint, daemon, guest, number, **how):
+    """A capture that loses QEMU at its n-th command, after which the guest writes."""
+    until(lambda: daemon.guardsh("snapshot-create", "web01").returncode == 0, 30, "guardd to have found the guest again")
+    killpoint.arm(LIBVIRT, number, **how)
+    daemon.guardsh("snapshot-create", "web01")
+    _, command = killpoint.disarm()
+    assert command, number
+    for disk in ("vda", "vdb"):
+        guest.write(disk, f"{number}M", "64k", number)
+    return command
+
+
+def commands_of_a_capture(bed, killpoint):
+    killpoint.arm(LIBVIRT)
+    bed.sh("snapshot-create", "web01")
+    return killpoint.disarm()[0]
+
+
+@timeout(200)
+def test_a_guest_writes_on_whenever_libvirtd_dies_in_a_capture_and_is_tidied_up_once_it_is_back(bed):
+    killpoint, daemon, guest = begin(bed)
+    for number in range(1, commands_of_a_capture(bed, killpoint) + 1):
+        command = capture_disturbed(bed, killpoint, daemon, guest, number, target=bed.libvirtd.process.pid)
+        bed.libvirt_kill()
+        bed.libvirt_start()
+        until(lambda: ours(guest) == [], 60, f"guardd to tidy up, libvirtd having died at {command}")
+        equal(guest.state(), "running")
+    assert bed.sh("snapshot-verify", "web01", "--deep")["verified"]
+
+
+@timeout(200)
+def test_what_an_answer_cut_short_leaves_in_qemu_does_not_wait_for_the_next_snapshot(bed):
+    killpoint, daemon, guest = begin(bed)
+    for number in range(1, commands_of_a_capture(bed, killpoint) + 1):
+        command = capture_disturbed(bed, killpoint, daemon, guest, number, lie=CUT_SHORT)
+        until(lambda: ours(guest) == [], 60, f"guardd to tidy up after a cut answer to {command}")
     assert bed.sh("snapshot-verify", "web01", "--deep")["verified"]
 
 
