@@ -34,15 +34,6 @@ typedef struct {
   GError *seal_error; /* that thread's */
 } Capture;
 
-static guint64
-expected_bytes (const CapturePlan *plan)
-{
-  guint64 sum = 0;
-  for (guint i = 0; i < plan->disks->len; i++)
-    sum += ((const PlanDisk *)plan->disks->pdata[i])->dirty;
-  return sum;
-}
-
 static gpointer
 seal_thread (gpointer data)
 {
@@ -134,7 +125,7 @@ run (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
   CaptureDraft *draft = &capture->draft;
-  if (!capture_draft_open (draft, plan, ENGINE_LIBVIRT, expected_bytes (plan), error)) {
+  if (!capture_draft_open (draft, plan, ENGINE_LIBVIRT, capture_plan_expected_bytes (plan), error)) {
     capture_draft_abort (draft);
     return false;
   }

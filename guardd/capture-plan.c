@@ -230,3 +230,13 @@ capture_plan_new (const CaptureRequest *request, Engine engine, GPtrArray *disks
   }
   return g_steal_pointer (&plan);
 }
+
+guint64
+capture_plan_expected_bytes (const CapturePlan *plan)
+{
+  guint64 sum = 0;
+
+  for (guint i = 0; i < plan->disks->len; i++)
+    sum += MIN (((const PlanDisk *)g_ptr_array_index (plan->disks, i))->dirty, CAPTURE_ASK_ZERO_BYTES);
+  return sum;
+}

@@ -43,6 +43,14 @@ typedef struct {
   bool pulled;      /* every byte is here, and the NBD connections are closed */
 } CapturePlan;
 
+/* A guest's fstrim makes all that is free dirty, terabytes at times, of which hardly anything is new: from so
+ * much on it pays to ask which of it is zero, and was. */
+#define CAPTURE_ASK_ZERO_BYTES ((guint64)256 << 20)
+
+/* What the new images will take at least, as far as bitmaps tell: most of what is dirty may be zero, and a
+ * full read against a parent stores only what differs; the pool refuses on its own once it is really full. */
+guint64 capture_plan_expected_bytes (const CapturePlan *plan);
+
 /* disks: QmpDisk of the guest as it runs, for the engine that asks QEMU; NULL: the engine finds sizes itself,
  * and calls capture_plan_stand() or capture_plan_base() then. */
 CapturePlan *capture_plan_new (const CaptureRequest *request, Engine engine, GPtrArray *disks,

@@ -46,7 +46,7 @@ pull_one (CapturePull *pull, PlanDisk *disk, GError **error)
     .cancellable = capture->cancellable,
   };
 
-  if (disk->full_reason && disk->parent) {
+  if (disk->parent && (disk->full_reason || disk->dirty >= CAPTURE_ASK_ZERO_BYTES)) {
     request.parent
         = pool_image_open (capture->pool, capture->domain->uuid, disk->parent, disk->disk->target, error);
     if (!request.parent)

@@ -16,18 +16,6 @@ typedef struct {
   CapturePull pull;
 } Capture;
 
-/* What the new overlays will take, as far as the bitmaps tell. A full read against a parent stores only
- * what differs, which nobody knows beforehand; the pool refuses on its own once it is really full. */
-static guint64
-expected_bytes (const CapturePlan *plan)
-{
-  guint64 sum = 0;
-
-  for (guint i = 0; i < plan->disks->len; i++)
-    sum += ((PlanDisk *)g_ptr_array_index (plan->disks, i))->dirty;
-  return sum;
-}
-
 static bool
 check_scratch (void *opaque, GError **error)
 {
@@ -122,7 +110,7 @@ run (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
   CaptureDraft *draft = &capture->draft;
-  if (!capture_draft_open (draft, plan, ENGINE_QMP, expected_bytes (plan), error)) {
+  if (!capture_draft_open (draft, plan, ENGINE_QMP, capture_plan_expected_bytes (plan), error)) {
     capture_draft_abort (draft);
     return false;
   }

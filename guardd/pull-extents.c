@@ -41,6 +41,56 @@ pull_extents_sort (GArray *extents)
   g_array_set_size (extents, out);
 }
 
+static void
+append (GArray *extents, guint64 start, guint64 end)
+{
+  PullExtent extent = { start, end };
+
+  if (start < end)
+    g_array_append_val (extents, extent);
+}
+
+/* The whole blocks of it; the disk's end ends its last block. */
+static PullExtent
+whole_blocks (const PullExtent *extent, guint64 size)
+{
+  guint64 end = extent->end >= size ? size + BLOCK - 1 : extent->end;
+
+  return (PullExtent){ (extent->start + BLOCK - 1) / BLOCK * BLOCK, end / BLOCK * BLOCK };
+}
+
+GArray *
+pull_extents_take (GArray **extents, const GArray *zero, guint64 size)
+{
+  GArray *left = g_array_new (FALSE, FALSE, sizeof (PullExtent)),
+         *taken = g_array_new (FALSE, FALSE, sizeof (PullExtent));
+  guint at = 0;
+
+  for (guint i = 0; i < (*extents)->len; i++) {
+    const PullExtent *extent = &g_array_index (*extents, PullExtent, i);
+    guint64 from = extent->start;
+
+    for (; at < zero->len; at++) {
+      PullExtent hole = whole_blocks (&g_array_index (zero, PullExtent, at), size);
+      guint64 start = MAX (from, hole.start), end = MIN (extent->end, hole.end);
+
+      if (hole.start >= extent->end)
+        break;
+      if (start < end) {
+        append (left, from, start);
+        append (taken, start, end);
+        from = end;
+      }
+      if (hole.end > extent->end)
+        break; /* there may be more of it in the next extent */
+    }
+    append (left, from, extent->end);
+  }
+  g_array_unref (*extents);
+  *extents = left;
+  return taken;
+}
+
 typedef struct {
   const PullRequest *request;
   const GArray *extents;
@@ -77,16 +127,49 @@ zero_gaps (const Zeroing *zeroing, guint64 first, guint64 end, guint *index)
   return true;
 }
 
+/* Zeroes what the parent has of blocks first … end - 1. */
+static bool
+zero_stretch (const Zeroing *zeroing, guint64 from, guint64 end)
+{
+  guint64 first, count;
+
+  while (from < end) {
+    if (!storage_image_next_data (zeroing->request->parent, from, &first, &count, zeroing->error))
+      return false;
+    if (count == 0 || first >= end)
+      return true;
+    if (!zero_range (zeroing, first, MIN (first + count, end)))
+      return false;
+    from = first + count;
+  }
+  return true;
+}
+
+static bool
+zero_stretches (const Zeroing *zeroing, const GArray *zero)
+{
+  for (guint i = 0; zero && i < zero->len; i++) {
+    const PullExtent *extent = &g_array_index (zero, PullExtent, i);
+
+    if (!zero_stretch (zeroing, extent->start / BLOCK, extent->end / BLOCK))
+      return false;
+  }
+  return true;
+}
+
 bool
-pull_zero_gone (const PullRequest *request, const GArray *extents, PullResult *result, GError **error)
+pull_zero_gone (const PullRequest *request, const GArray *extents, const GArray *zero, PullResult *result,
+                GError **error)
 {
   const Zeroing zeroing = { request, extents, result, error };
   guint64 blocks = (request->size + BLOCK - 1) / BLOCK;
   guint64 from = 0, first, count;
   guint index = 0;
 
-  if (!request->parent || request->bitmap)
+  if (!request->parent)
     return true;
+  if (request->bitmap)
+    return zero_stretches (&zeroing, zero);
   for (;;) {
     if (!storage_image_next_data (request->parent, from, &first, &count, error))
       return false;

@@ -14,7 +14,11 @@ typedef struct {
 void pull_extents_add (GArray *extents, guint64 offset, guint64 length);
 /* Added in any order: sorts, and joins what touches. */
 void pull_extents_sort (GArray *extents);
+/* Both sorted; zero: any bytes.  Takes the whole blocks of a disk of `size` bytes that are zero out of
+ * *extents; returned: those, to be freed by g_array_unref(). */
+GArray *pull_extents_take (GArray **extents, const GArray *zero, guint64 size);
 
-/* After a full read against a parent (else nothing is done): what the parent has and lies in no extent is
- * zero now. */
-bool pull_zero_gone (const PullRequest *request, const GArray *extents, PullResult *result, GError **error);
+/* Where the parent has data and the disk is zero now, zeros are written.  That is, after a full read against
+ * a parent, what lies in no extent; after one by a bitmap, what lies in `zero` (NULL: nothing). */
+bool pull_zero_gone (const PullRequest *request, const GArray *extents, const GArray *zero,
+                     PullResult *result, GError **error);

@@ -42,7 +42,8 @@ struct Pull {
   PullRequest request;
   struct nbd_handle *nbd;
   char *context;
-  GArray *extents;
+  GArray *extents; /* what is read */
+  GArray *zero;    /* what the server says to be zero of what the bitmap says; NULL: it is not asked */
   Slot status[STATUS_IN_FLIGHT];
   ReadSlot reads[IN_FLIGHT];
   guint busy;    /* requests of either kind under way */
@@ -111,6 +112,7 @@ pull_connect (Pull *pull)
   pull->nbd = nbd_create ();
   if (!pull->nbd || nbd_set_export_name (pull->nbd, request->export) < 0
       || nbd_add_meta_context (pull->nbd, pull->context) < 0
+      || (pull->zero && nbd_add_meta_context (pull->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0)
       || nbd_set_pread_initialize (pull->nbd, false) < 0 /* the memory is this pull's alone */) {
     close (request->socket);
     return pull_fail (pull, "set-up");
@@ -139,6 +141,19 @@ pull_connect (Pull *pull)
 
 /* --- which extents --- */
 
+/* Short of the answer to the other context or beyond it: only what is dirty is asked for. */
+static void
+note_zero (Pull *pull, guint64 offset, const uint32_t *entries, size_t n)
+{
+  for (size_t i = 0; i + 1 < n; i += 2) {
+    PullExtent extent = { offset, offset + entries[i] };
+
+    offset = extent.end;
+    if (entries[i + 1] & STATE_ZERO && pull->zero->len < MAX_EXTENTS)
+      g_array_append_val (pull->zero, extent);
+  }
+}
+
 /* entries: pairs of length and flags; n counts both. */
 static int
 on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entries, size_t n, int *error)
@@ -147,6 +162,8 @@ on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entrie
   Pull *pull = slot->pull;
   bool dirty = pull->request.bitmap != NULL;
 
+  if (pull->zero && g_str_equal (context, LIBNBD_CONTEXT_BASE_ALLOCATION))
+    note_zero (pull, slot->offset, entries, n);
   if (!g_str_equal (context, pull->context))
     return 0;
   for (size_t i = 0; i + 1 < n && slot->covered < slot->length; i += 2) {
@@ -232,6 +249,12 @@ pull_map (Pull *pull)
       return false;
   }
   pull_extents_sort (pull->extents);
+  if (pull->zero) {
+    g_autoptr (GArray) zero = g_steal_pointer (&pull->zero);
+
+    pull_extents_sort (zero);
+    pull->zero = pull_extents_take (&pull->extents, zero, pull->request.size);
+  }
   return true;
 }
 
@@ -348,7 +371,9 @@ pull_alloc (Pull *pull)
 {
   pull->extents = g_array_new (FALSE, FALSE, sizeof (PullExtent));
   pull->context = pull->request.bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request.bitmap)
-                                       : g_strdup ("base:allocation");
+                                       : g_strdup (LIBNBD_CONTEXT_BASE_ALLOCATION);
+  if (pull->request.bitmap && pull->request.parent)
+    pull->zero = g_array_new (FALSE, FALSE, sizeof (PullExtent));
   if (!(pull->memory = pull_memory_new (IN_FLIGHT, &pull->error))
       || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
     return false;
@@ -381,6 +406,7 @@ pull_free (Pull *pull)
   pull_sink_free (pull->sink); /* before its buffers */
   pull_memory_free (pull->memory, IN_FLIGHT);
   g_array_unref (pull->extents);
+  g_clear_pointer (&pull->zero, g_array_unref);
   g_free (pull->context);
   g_clear_error (&pull->error);
   g_free (pull);
@@ -411,7 +437,7 @@ pull_finish (Pull *pull, PullResult *result, GError **error)
   g_autoptr (Pull) self = pull;
 
   if (pull_sink_finish (pull->sink, &pull->result, &pull->error)
-      && pull_zero_gone (&pull->request, pull->extents, &pull->result, &pull->error)) {
+      && pull_zero_gone (&pull->request, pull->extents, pull->zero, &pull->result, &pull->error)) {
     *result = pull->result;
     return true;
   }

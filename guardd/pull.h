@@ -20,7 +20,8 @@ typedef struct {
       *bitmap;  /* read only what this dirty bitmap (of the server's) says; NULL: everything allocated */
   guint64 size; /* the disk's, bytes; the server must say the same, rounded up to 512 */
   StorageReader *parent; /* what a full read is compared with: only what differs is written; NULL: write all.
-                            With `bitmap` it is not asked */
+                            With `bitmap`: the server is asked what of it is zero, which is not read, and of
+                            that only what is not zero in the parent is written */
   StorageWriter *writer; /* stays the caller's */
   ContentSample *sample; /* the caller's; what is stored is offered to it; NULL: nobody looks */
   guint64 stall_us;      /* give up after so long without a byte */

@@ -77,6 +77,31 @@ def test_only_dirty_bytes_are_read_after_the_first_time(bed):
     assert 0 < snapshot["stall_us"] < 1_000_000
 
 
+def trim(guest, target, begin, end):
+    """GiB; as a guest's fstrim does: in pieces, and also what holds nothing."""
+    for at in range(begin, end):
+        guest.discard(target, f"{at}G", "1G")
+
+
+def test_a_trim_of_all_that_is_free_takes_neither_the_time_nor_the_room_of_a_full_disk(bed):
+    guest = bed.paused_guest("web01", [Disk("1T", "raw"), Disk("1000G", "qcow2")])
+    for target in ("vda", "vdb"):
+        guest.write(target, "1M", "1M", 1)
+        guest.write(target, "10G", "96M", 2)
+        guest.write(target, "900G", "64k", 3)
+    manual(bed)
+    for target, end in (("vda", 402), ("vdb", 102)):
+        trim(guest, target, 2, end)
+        guest.write(target, "11G", "128k", 4)
+    snapshot = bed.sh("snapshot-create", "web01")
+    for disk, (target, form) in zip(snapshot["disks"], (("vda", "raw"), ("vdb", "qcow2"))):
+        equal((disk["full_reason"], disk["read_bytes"], disk["changed_bytes"]), (None, 128 << 10, (96 << 20) + (128 << 10)))
+        guest.flush(target)
+        words = ["qemu-img", "compare", "-q", "-U", "-f", "qcow2", "-F", form, image(bed, snapshot, target), guest.disk(target).path]
+        equal(subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode, 0)
+    assert bed.sh("snapshot-verify", "web01", "--deep")["verified"]
+
+
 def test_nothing_of_a_capture_is_left_in_qemu_or_on_disk(bed):
     guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "qcow2")])
     before = sorted(os.listdir(bed.images))
