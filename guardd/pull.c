@@ -1,62 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "pull-extents.h"
-#include "pull-sink.h"
+#include "pull-private.h"
 
 #include <errno.h>
-#include <libnbd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BLOCK GUARDD_BLOCK_SIZE
-#define IN_FLIGHT 8u
-/* one status request; lengths in the protocol have 32 bits, and this is whole blocks */
-#define STATUS_BYTES ((G_GUINT64_CONSTANT (1) << 32) - BLOCK)
-#define STATUS_IN_FLIGHT 16
 #define POLL_MS 20
-/* A dirty bitmap of 16 TiB has 2^28 blocks; alternating ones would be 2^27 extents. A server that says
- * more is lying. */
-#define MAX_EXTENTS (1u << 27)
 
-/* NBD protocol, base:allocation and qemu:dirty-bitmap (QEMU docs/interop/nbd.txt) */
-#define STATE_ZERO 2u
-#define STATE_DIRTY 1u
-
-/* One status request under way. */
-typedef struct {
-  Pull *pull;
-  guint64 offset, length;
-  guint64 covered; /* what the answer told of */
-  bool busy;
-} Slot;
-
-/* One read: free, under way, or in the sink. */
-typedef struct {
-  PullChunk chunk; /* first: the sink gives it back */
-  Pull *pull;
-  guint64 covered; /* bytes that have come */
-  bool busy;
-} ReadSlot;
-
-struct Pull {
-  PullRequest request;
-  struct nbd_handle *nbd;
-  char *context;
-  GArray *extents; /* what is read */
-  GArray *zero;    /* what the server says to be zero of what the bitmap says; NULL: it is not asked */
-  Slot status[STATUS_IN_FLIGHT];
-  ReadSlot reads[IN_FLIGHT];
-  guint busy;    /* requests of either kind under way */
-  guint sinking; /* reads in the sink */
-  guint64 seen;  /* completions, to tell progress from silence */
-  int refused;   /* errno with which a request ended; why a connection broke, nbd_poll() says better */
-  PullSink *sink;
-  guint8 *memory; /* of the reads */
-  PullResult result;
-  GError *error;
-};
-
-static bool
+bool
 pull_fail (Pull *pull, const char *what)
 {
   if (!pull->error)
@@ -73,8 +25,7 @@ pull_may_go_on (Pull *pull)
          && (!request->guard || request->guard (request->opaque, &pull->error));
 }
 
-/* One turn of the loop: guard, cancellation, one poll. Fails after stall_us without any completion. */
-static bool
+bool
 pull_turn (Pull *pull, gint64 *since, guint64 *seen)
 {
   const PullRequest *request = &pull->request;
@@ -139,133 +90,12 @@ pull_connect (Pull *pull)
   return true;
 }
 
-/* --- which extents --- */
-
-/* Short of the answer to the other context or beyond it: only what is dirty is asked for. */
-static void
-note_zero (Pull *pull, guint64 offset, const uint32_t *entries, size_t n)
-{
-  for (size_t i = 0; i + 1 < n; i += 2) {
-    PullExtent extent = { offset, offset + entries[i] };
-
-    offset = extent.end;
-    if (entries[i + 1] & STATE_ZERO && pull->zero->len < MAX_EXTENTS)
-      g_array_append_val (pull->zero, extent);
-  }
-}
-
-/* entries: pairs of length and flags; n counts both. */
-static int
-on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entries, size_t n, int *error)
-{
-  Slot *slot = opaque;
-  Pull *pull = slot->pull;
-  bool dirty = pull->request.bitmap != NULL;
-
-  if (pull->zero && g_str_equal (context, LIBNBD_CONTEXT_BASE_ALLOCATION))
-    note_zero (pull, slot->offset, entries, n);
-  if (!g_str_equal (context, pull->context))
-    return 0;
-  for (size_t i = 0; i + 1 < n && slot->covered < slot->length; i += 2) {
-    guint64 length = MIN (entries[i], slot->length - slot->covered);
-
-    if (dirty ? entries[i + 1] & STATE_DIRTY : !(entries[i + 1] & STATE_ZERO))
-      pull_extents_add (pull->extents, slot->offset + slot->covered, length);
-    slot->covered += length;
-  }
-  if (pull->extents->len > MAX_EXTENTS) {
-    *error = EPROTO;
-    return -1;
-  }
-  return 0;
-}
-
-static int
-on_status (void *opaque, int *error)
-{
-  Slot *slot = opaque;
-
-  slot->busy = false;
-  slot->pull->busy--;
-  slot->pull->seen++;
-  if (*error)
-    slot->pull->refused = *error;
-  return 1;
-}
-
-static bool
-send_status (Slot *slot, guint64 offset, guint64 length)
-{
-  slot->offset = offset;
-  slot->length = length;
-  slot->covered = 0;
-  if (nbd_aio_block_status (slot->pull->nbd, length, offset,
-                            (nbd_extent_callback){ .callback = on_extents, .user_data = slot },
-                            (nbd_completion_callback){ .callback = on_status, .user_data = slot }, 0)
-      < 0)
-    return pull_fail (slot->pull, "block status");
-  slot->busy = true;
-  slot->pull->busy++;
-  return true;
-}
-
-/* The next thing to ask for: the rest of an answer that was short, else the next stretch. */
-static bool
-refill_status (Pull *pull, Slot *slot, guint64 *next)
-{
-  guint64 size = pull->request.size;
-
-  if (slot->length > slot->covered) {
-    if (slot->covered == 0) {
-      g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                   "NBD: the server told nothing of the blocks at %" G_GUINT64_FORMAT, slot->offset);
-      return false;
-    }
-    return send_status (slot, slot->offset + slot->covered, slot->length - slot->covered);
-  }
-  if (*next < size) {
-    guint64 length = MIN (STATUS_BYTES, size - *next);
-
-    *next += length;
-    return send_status (slot, *next - length, length);
-  }
-  slot->length = slot->covered = 0;
-  return true;
-}
-
-static bool
-pull_map (Pull *pull)
-{
-  gint64 since = g_get_monotonic_time ();
-  guint64 seen = pull->seen, next = 0;
-
-  for (;;) {
-    for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
-      if (!pull->status[i].busy && !refill_status (pull, &pull->status[i], &next))
-        return false;
-    if (!pull->busy)
-      break;
-    if (!pull_turn (pull, &since, &seen))
-      return false;
-  }
-  pull_extents_sort (pull->extents);
-  if (pull->zero) {
-    g_autoptr (GArray) zero = g_steal_pointer (&pull->zero);
-
-    pull_extents_sort (zero);
-    pull->zero = pull_extents_take (&pull->extents, zero, pull->request.size);
-  }
-  return true;
-}
-
-/* --- the bytes --- */
-
 /* libnbd does not mind an answer that leaves bytes out.  QEMU's pieces are in order and without gaps
  * (nbd_co_send_sparse_read()); from anybody else only such are taken. */
 static int
 on_chunk (void *opaque, const void *data, size_t length, uint64_t offset, unsigned int status, int *error)
 {
-  ReadSlot *slot = opaque;
+  PullRead *slot = opaque;
 
   if (status != LIBNBD_READ_ERROR && offset == slot->chunk.offset + slot->covered)
     slot->covered += length;
@@ -275,7 +105,7 @@ on_chunk (void *opaque, const void *data, size_t length, uint64_t offset, unsign
 static int
 on_read (void *opaque, int *error)
 {
-  ReadSlot *slot = opaque;
+  PullRead *slot = opaque;
   Pull *pull = slot->pull;
 
   pull->busy--;
@@ -297,7 +127,7 @@ on_read (void *opaque, int *error)
 }
 
 static bool
-send_read (ReadSlot *slot, guint64 offset, guint64 length)
+send_read (PullRead *slot, guint64 offset, guint64 length)
 {
   slot->chunk.offset = offset;
   slot->chunk.length = length;
@@ -316,11 +146,11 @@ send_read (ReadSlot *slot, guint64 offset, guint64 length)
 static void
 take_back (Pull *pull)
 {
-  guint64 wait = pull->busy == 0 && pull->sinking == IN_FLIGHT ? POLL_MS * 1000 : 0;
+  guint64 wait = pull->busy == 0 && pull->sinking == PULL_IN_FLIGHT ? POLL_MS * 1000 : 0;
   PullChunk *chunk;
 
   while (pull->sinking > 0 && (chunk = pull_sink_take (pull->sink, wait)) != NULL) {
-    ((ReadSlot *)chunk)->busy = false;
+    ((PullRead *)chunk)->busy = false;
     pull->sinking--;
     pull->seen++;
     wait = 0;
@@ -331,7 +161,7 @@ take_back (Pull *pull)
 static bool
 send_reads (Pull *pull, guint *index, guint64 *at)
 {
-  for (guint i = 0; i < IN_FLIGHT && *index < pull->extents->len; i++) {
+  for (guint i = 0; i < PULL_IN_FLIGHT && *index < pull->extents->len; i++) {
     const PullExtent *extent = &g_array_index (pull->extents, PullExtent, *index);
     guint64 end = MIN (extent->end, pull->request.size), length;
 
@@ -374,14 +204,14 @@ pull_alloc (Pull *pull)
                                        : g_strdup (LIBNBD_CONTEXT_BASE_ALLOCATION);
   if (pull->request.bitmap && pull->request.parent)
     pull->zero = g_array_new (FALSE, FALSE, sizeof (PullExtent));
-  if (!(pull->memory = pull_memory_new (IN_FLIGHT, &pull->error))
+  if (!(pull->memory = pull_memory_new (PULL_IN_FLIGHT, &pull->error))
       || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
     return false;
-  for (guint i = 0; i < IN_FLIGHT; i++) {
+  for (guint i = 0; i < PULL_IN_FLIGHT; i++) {
     pull->reads[i].pull = pull;
     pull->reads[i].chunk.data = pull->memory + i * PULL_READ_BYTES;
   }
-  for (guint i = 0; i < STATUS_IN_FLIGHT; i++)
+  for (guint i = 0; i < PULL_STATUS_IN_FLIGHT; i++)
     pull->status[i].pull = pull;
   return true;
 }
@@ -404,7 +234,7 @@ pull_free (Pull *pull)
     return;
   pull_disconnect (pull);
   pull_sink_free (pull->sink); /* before its buffers */
-  pull_memory_free (pull->memory, IN_FLIGHT);
+  pull_memory_free (pull->memory, PULL_IN_FLIGHT);
   g_array_unref (pull->extents);
   g_clear_pointer (&pull->zero, g_array_unref);
   g_free (pull->context);
