@@ -5,7 +5,7 @@ import os
 import struct
 
 DATA, SYNC, NAME, LIBVIRT, REFUSED = 1, 2, 4, 8, 16
-LAYOUT = struct.Struct("=qqqqqqqqq64s")
+LAYOUT = struct.Struct("=qqqqqqqqq32s64s")
 
 
 class Killpoint:
@@ -23,9 +23,9 @@ class Killpoint:
             "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
         }
 
-    def arm(self, kinds=0, countdown=0, target=0, power=False, failure=0, lie=0, delay_us=0, clock_us=0):
-        """countdown 0: only counts."""
-        LAYOUT.pack_into(self.memory, 0, countdown, 0, kinds, target, power, failure, lie, delay_us, clock_us, b"")
+    def arm(self, kinds=0, countdown=0, target=0, power=False, failure=0, lie=0, delay_us=0, clock_us=0, only=""):
+        """countdown 0: only counts.  only: calls that have this in their name, or in their QMP command."""
+        LAYOUT.pack_into(self.memory, 0, countdown, 0, kinds, target, power, failure, lie, delay_us, clock_us, only.encode(), b"")
 
     def count(self):
         """Calls of those kinds since arm()."""
@@ -34,5 +34,5 @@ class Killpoint:
     def disarm(self):
         """(calls of those kinds since arm(), the call that it came to or "")"""
         state = LAYOUT.unpack_from(self.memory)
-        LAYOUT.pack_into(self.memory, 0, *[0] * 9, b"")
+        LAYOUT.pack_into(self.memory, 0, *[0] * 9, b"", b"")
         return state[1], state[-1].rstrip(b"\0").decode(errors="replace")

@@ -58,12 +58,18 @@ die (void)
     pause ();
 }
 
+static bool
+is_meant (int kind, const char *call)
+{
+  return control && (control->kinds & kind) && strstr (call, control->only) != NULL;
+}
+
 /* *hit: it is the one. */
 static void
 count_call (int kind, const char *call, int *hit)
 {
   *hit = 0;
-  if (!control || !(control->kinds & kind))
+  if (!is_meant (kind, call))
     return;
   __atomic_add_fetch (&control->count, 1, __ATOMIC_SEQ_CST);
   if (control->countdown <= 0 || __atomic_sub_fetch (&control->countdown, 1, __ATOMIC_SEQ_CST) != 0)
@@ -83,7 +89,7 @@ killpoint_pass (int kind, const char *call)
   if (kind == KIND_DATA && control->delay_us)
     usleep ((useconds_t)control->delay_us);
   if (control->failure)
-    return (control->kinds & kind) && control->last[0] ? (int)control->failure : 0;
+    return is_meant (kind, call) && control->last[0] ? (int)control->failure : 0;
   if (!hit)
     return 0;
   if (control->target)
@@ -338,8 +344,7 @@ clock_gettime (clockid_t clock, struct timespec *time)
   EXPORT int name (virDomainPtr domain)                                                                      \
   {                                                                                                          \
     NEXT (name);                                                                                             \
-    killpoint_pass (KIND_LIBVIRT, #name);                                                                    \
-    return real (domain);                                                                                    \
+    return killpoint_pass (KIND_LIBVIRT, #name) ? refuse () : real (domain);                                 \
   }
 
 DOMAIN_CALL (virDomainSuspend)
