@@ -167,8 +167,9 @@ static void
 guest_state_changed (Daemon *daemon, Guest *guest, bool was_active, const char *what)
 {
   bool active = domain_is_active (guest->domain);
-  if (active && !was_active && guest->busy && guest->busy->capture)
-    g_cancellable_cancel (guest->busy->cancellable); /* its images are being read; QEMU has it now */
+  Job *busy = guest->busy;
+  if (active && !was_active && busy && (busy->capture || g_atomic_int_get (&busy->reads_off)))
+    g_cancellable_cancel (busy->cancellable); /* its images are being read; QEMU has it now */
   if (was_active != active || strcmp (what, "started") == 0) {
     engine_verdict_clear (&guest->engine);
     if (guest->busy == NULL)

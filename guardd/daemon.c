@@ -176,6 +176,8 @@ daemon_free (Daemon *daemon)
     g_source_remove (daemon->sample_timer);
   if (daemon->watchdog_timer)
     g_source_remove (daemon->watchdog_timer);
+  if (daemon->rollback_timer)
+    g_source_remove (daemon->rollback_timer);
   g_hash_table_unref (daemon->guests);
   g_clear_pointer (&daemon->roster, roster_free);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);

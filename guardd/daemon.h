@@ -59,9 +59,9 @@ typedef struct {
   json_object *inspection; /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
   gint64 system_known;     /* theirs: when its operating system was found out, monotonic */
   gint64 sweep_due; /* its QEMU is looked through for what is left of guardd's, monotonic; 0: need not be */
-  guint sweeps_failed;    /* in a row */
-  bool unfinished;        /* a rollback of an earlier guardd waits for libvirt */
-  bool silent;            /* the storage does not come back from what it is busy with, and that was told */
+  guint sweeps_failed; /* in a row */
+  bool unfinished; /* the journal of a rollback remains: captured by nobody until it is finished or undone */
+  bool silent;     /* the storage does not come back from what it is busy with, and that was told */
   GPtrArray *blind_spots; /* BlindSpot: of the newest look; NULL: none since start */
   GPtrArray *reliefs;     /* Relief: as the watch last had them; NULL: not known since start */
   /* id of the alert that its pool is full; "": another guest's says it; NULL: it is not */
@@ -96,6 +96,7 @@ typedef struct {
   bool abandoned;            /* ends although a storage plugin has not come back */
   guint sample_timer;        /* 0: none */
   guint watchdog_timer;      /* 0: none */
+  guint rollback_timer;      /* 0: none: a guest may stand still for a rollback that could not be undone */
   GCancellable *cancellable; /* of everything, at the end */
 } Daemon;
 

@@ -134,7 +134,9 @@ check_leftovers (Doctor *doctor)
   for (guint i = 0; i < doctor->unfinished->len; i++) {
     g_autofree char *message
         = g_strdup_printf ("%s: a rollback is not finished", (const char *)doctor->unfinished->pdata[i]);
-    find (doctor, "leftovers", CHECK_ERROR, message, "it is finished as soon as libvirt is reached");
+    find (doctor, "leftovers", CHECK_ERROR, message,
+          "it is finished or undone as soon as libvirt is reached; if it stays, guardd's log says why: "
+          "guardsh rollback again");
   }
   if (doctor->unfinished->len == 0)
     find (doctor, "leftovers", CHECK_OK, "none", NULL);

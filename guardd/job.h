@@ -13,7 +13,8 @@ struct Job {
   Pool *pool;        /* the guest's; NULL: none */
   ControlCall *call; /* whom to answer; NULL: nobody, or answered */
   GCancellable *cancellable;
-  bool capture;         /* counts as one */
+  bool capture;   /* counts as one */
+  gint reads_off; /* atomic: reads images of a guest that is off, and is cancelled when that is started */
   EngineChoice engine;  /* of the guest's policy when the job started */
   EngineVerdict chosen; /* by run(), when it came to that; the guest's afterwards */
   bool left;            /* by run(): something of guardd's may still be in the guest's QEMU */

@@ -183,6 +183,27 @@ rollback_journal_remove (const RollbackJournal *journal, const char *state_dir, 
   return ok;
 }
 
+bool
+rollback_journal_exists (const char *uuid, const char *state_dir)
+{
+  g_autofree char *name = g_strdup_printf ("%s.json", uuid);
+  g_autofree char *path = g_build_filename (state_dir, "rollback", name, NULL);
+  return access (path, F_OK) == 0 || errno != ENOENT;
+}
+
+static RollbackJournal *
+journal_read (int dir, const char *name, GError **error)
+{
+  gsize length = 0;
+  g_autoptr (GBytes) content = files_read (dir, name, FILES_SMALL_MAX, error);
+  const char *text = content ? g_bytes_get_data (content, &length) : NULL;
+  g_autoptr (json_object) object = text ? json_parse (name, text, length, error) : NULL;
+  RollbackJournal *journal = object ? journal_from_json (object, error) : NULL;
+  if (journal == NULL)
+    g_prefix_error (error, "%s: journal of an unfinished rollback: ", name);
+  return journal;
+}
+
 GPtrArray *
 rollback_journal_load_all (const char *state_dir, GError **error)
 {
@@ -195,13 +216,9 @@ rollback_journal_load_all (const char *state_dir, GError **error)
   while (ok && (name = g_dir_read_name (list)) != NULL) {
     if (name[0] == '.' || !g_str_has_suffix (name, ".json"))
       continue;
-    gsize length = 0;
-    g_autoptr (GBytes) content = files_read (dir, name, FILES_SMALL_MAX, error);
-    const char *text = content ? g_bytes_get_data (content, &length) : NULL;
-    g_autoptr (json_object) object = text ? json_parse (name, text, length, error) : NULL;
-    RollbackJournal *journal = object ? journal_from_json (object, error) : NULL;
+    RollbackJournal *journal = journal_read (dir, name, error);
     if (journal == NULL)
-      g_prefix_error (error, "%s/%s: journal of an unfinished rollback: ", path, name);
+      g_prefix_error (error, "%s/", path);
     else
       g_ptr_array_add (journals, journal);
     ok = journal != NULL;

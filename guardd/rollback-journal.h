@@ -33,5 +33,7 @@ RollbackDisk *rollback_journal_add_disk (RollbackJournal *journal, const char *t
 /* Durable when it returns true. */
 bool rollback_journal_save (const RollbackJournal *journal, const char *state_dir, GError **error);
 bool rollback_journal_remove (const RollbackJournal *journal, const char *state_dir, GError **error);
+/* False only when there is surely none. */
+bool rollback_journal_exists (const char *uuid, const char *state_dir);
 /* Every journal there is.  One that cannot be read is an error: somebody must look. */
 GPtrArray *rollback_journal_load_all (const char *state_dir, GError **error);

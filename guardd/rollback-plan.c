@@ -85,12 +85,12 @@ rollback_plan (Job *job, GError **error)
                       "it is not defined in libvirt; define it first: virsh define %s/%s/%08" G_GUINT64_FORMAT
                       "/domain.xml",
                       pool_path (job->pool), job->guest->uuid, data->target->manifest->number);
+  if (!data->options->dry_run && !rollback_describe (job, error))
+    return false;
   journal->uuid = g_strdup (job->guest->uuid);
   journal->name = g_strdup (job->guest->name);
   journal->pool = g_strdup (pool_name (job->pool));
   journal->snapshot = data->target->manifest->number;
-  journal->was_active = domain_is_active (job->domain);
-  journal->was_running = job->domain->state == DOMAIN_STATE_RUNNING;
   journal->no_start = data->options->no_start;
   if (!plan_disks (job, error))
     return false;

@@ -11,8 +11,10 @@
  *   state     NVRAM and TPM state put back
  *   start     it runs again; the journal goes
  *
- * A crash before "destroy" is undone (the guest goes on), one after it is finished at the next start of
- * guardd. While a journal of a later step is there, libvirt's hook refuses to start the guest.
+ * What fails, or dies, before "write" is undone: the guest goes on.  What does later is finished when libvirt
+ * is met next, by this guardd or by the next one.  A guest that was ended, and whose disks nobody has used
+ * since, is as good as suspended: it is begun again with new evidence.  While a journal says "write" or
+ * "state", libvirt's hook refuses to start the guest, and nobody captures it as long as there is one at all.
  */
 #pragma once
 
@@ -28,7 +30,7 @@ typedef struct {
 void rollback_start (Daemon *daemon, Guest *guest, RollbackOptions *options, ControlCall *call);
 void rollback_options_free (RollbackOptions *options);
 
-/* At start: guests with an unfinished rollback are captured by nobody until it is finished or undone. */
+/* At start, before the roster. */
 bool rollback_load (Daemon *daemon, GError **error);
 /* Once libvirt is there: finishes or undoes it.  Harmless when there is nothing to do. */
 void rollback_recover (Daemon *daemon);

@@ -56,7 +56,8 @@ static void
 set_libvirt_error (GError **error, const char *what)
 {
   const virError *last = virGetLastError ();
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_CONNECTED, "%s: %s", what,
+  bool unknown = last && last->code == VIR_ERR_NO_DOMAIN;
+  g_set_error (error, G_IO_ERROR, unknown ? G_IO_ERROR_NOT_FOUND : G_IO_ERROR_NOT_CONNECTED, "%s: %s", what,
                last && last->message ? last->message : "no reason given");
 }
 

@@ -28,7 +28,8 @@ Roster *roster_new (const char *uri, const RosterCallbacks *callbacks, void *opa
 void roster_free (Roster *roster); /* after the main loop has ended; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Roster, roster_free)
 
-/* Any thread.  NULL: no connection, or libvirt does not know it; virDomainFree() the result. */
+/* Any thread.  NULL: no connection, or (G_IO_ERROR_NOT_FOUND) libvirt does not know it; virDomainFree() the
+ * result. */
 virDomainPtr roster_lookup (Roster *roster, const char *uuid, GError **error);
 /* Describes a domain again soon; callbacks follow. Any thread. */
 void roster_refresh (Roster *roster, const char *uuid, const char *what);

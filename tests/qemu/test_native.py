@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from suite import Disk, equal, main
 from clones import Clones
+from killpoint import LIBVIRT, Killpoint
 
 MIB = 1 << 20
 
@@ -106,6 +107,38 @@ def test_rollback_puts_clones_in_place_and_keeps_what_was_there(bed):
     bed.sh("snapshot-create", "web01")
     bed.sh("rollback", "web01", str(answer["evidence"]))
     assert guest.holds("vda", 0, "64M", 0xEE)
+
+
+def killed_before_destroy(bed):
+    clones, guest = prepared(bed, interval="7d")
+    guest.write("vda", "1M", "8M", 0xEE)
+    killpoint = Killpoint(bed)
+    bed.daemon.environment = killpoint.environment
+    bed.daemon.restart()
+    killpoint.arm(LIBVIRT, 1, only="virDomainDestroy")
+    bed.daemon.guardsh("rollback", "web01", "1")
+    equal(killpoint.disarm()[1], "virDomainDestroy")
+    bed.daemon.process.wait(10)
+    return clones, guest
+
+
+def test_a_rollback_killed_while_the_guest_was_ended_is_finished(bed):
+    _, guest = killed_before_destroy(bed)
+    guest.destroy()
+    bed.daemon.start()
+    bed.wait(lambda: not os.listdir(bed.state / "rollback"), 30, "the rollback to end")
+    assert guest.holds("vda", "1M", "8M", 0xA5)
+
+
+def test_unless_its_disks_were_used_since(bed):
+    _, guest = killed_before_destroy(bed)
+    guest.write("vdb", "20M", "1M", 0x77)
+    guest.destroy()
+    bed.daemon.start()
+    bed.wait(lambda: not os.listdir(bed.state / "rollback"), 30, "the rollback to be undone")
+    equal(guest.state(), "shut off")
+    guest.start()
+    assert guest.holds("vda", "1M", "8M", 0xEE) and guest.holds("vdb", "20M", "1M", 0x77)
 
 
 def test_one_disk_alone_is_rolled_back(bed):
