@@ -170,6 +170,8 @@ guest_state_changed (Daemon *daemon, Guest *guest, bool was_active, const char *
   Job *busy = guest->busy;
   if (active && !was_active && busy && (busy->capture || g_atomic_int_get (&busy->reads_off)))
     g_cancellable_cancel (busy->cancellable); /* its images are being read; QEMU has it now */
+  if (active && !was_active && busy == NULL && guest->unfinished)
+    rollback_recover (daemon); /* whoever started it has gone past what the journal knows */
   if (was_active != active || strcmp (what, "started") == 0) {
     engine_verdict_clear (&guest->engine);
     if (guest->busy == NULL)

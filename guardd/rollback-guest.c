@@ -97,7 +97,7 @@ rollback_suspend (Job *job, GError **error)
   int state = domain ? guest_state (job, domain, error) : -1;
   bool ok = state >= 0 && is_as_described (job, state, error);
   journal->was_active = domain_is_active (job->domain);
-  journal->was_running = state_runs (state);
+  journal->was_running = state_runs (state) || (data->left_paused && state == VIR_DOMAIN_PAUSED);
   ok = ok && rollback_enter (job, STEP_SUSPEND, error, "suspending the guest");
   if (ok && state_runs (state) && virDomainSuspend (domain) < 0)
     ok = rollback_libvirt_fail (job, "suspend it", error);
@@ -218,7 +218,7 @@ guest_resume (Job *job, GError **error)
     if (state < 0)
       rollback_libvirt_fail (job, "resume it", &failure);
   }
-  if (state == VIR_DOMAIN_SHUTOFF && data->journal->was_active)
+  if (state == VIR_DOMAIN_SHUTOFF && data->journal->was_active && !data->journal->half_written)
     g_warning (
         "rollback of %s: undone, but the guest has been ended; nothing was written, so \"virsh start\" "
         "is safe",
@@ -236,9 +236,19 @@ bool
 rollback_undo (Job *job, GError **error)
 {
   RollbackData *data = job->data;
+  RollbackJournal *journal = data->journal;
+  const char *state_dir = job->daemon->config->state_dir;
   session_reset (job->guest->session); /* what failed may have broken it */
-  if (guest_resume (job, error))
-    return rollback_journal_remove (data->journal, job->daemon->config->state_dir, error);
-  data->stuck = true;
-  return false;
+  if (!guest_resume (job, error)) {
+    data->stuck = true;
+    return false;
+  }
+  if (!journal->half_written)
+    return rollback_journal_remove (journal, state_dir, error);
+  g_warning ("rollback of %s: its disks are still half written by an earlier one: roll it back again",
+             journal->name);
+  journal->step = STEP_SUSPEND;
+  journal->evidence = 0;
+  journal->was_running = false;
+  return rollback_journal_save (journal, state_dir, error);
 }

@@ -59,6 +59,12 @@ rollback_journal_add_disk (RollbackJournal *journal, const char *target, const c
   return disk;
 }
 
+bool
+rollback_journal_guards (const RollbackJournal *journal)
+{
+  return journal->half_written || journal->step == STEP_WRITE || journal->step == STEP_STATE;
+}
+
 /* --- JSON --- */
 
 static json_object *
@@ -74,6 +80,7 @@ journal_to_json (const RollbackJournal *journal)
   json_add_bool (object, "was_active", journal->was_active);
   json_add_bool (object, "was_running", journal->was_running);
   json_add_bool (object, "no_start", journal->no_start);
+  json_add_bool (object, "half_written", journal->half_written);
   for (guint i = 0; i < journal->disks->len; i++) {
     const RollbackDisk *disk = journal->disks->pdata[i];
     json_object *entry = json_object_new_object ();
@@ -135,6 +142,8 @@ journal_from_json (json_object *object, GError **error)
       || !json_get_bool (object, "was_active", &journal->was_active, error)
       || !json_get_bool (object, "was_running", &journal->was_running, error)
       || !json_get_bool (object, "no_start", &journal->no_start, error)
+      || (json_object_object_get_ex (object, "half_written", NULL)
+          && !json_get_bool (object, "half_written", &journal->half_written, error))
       || !disks_from_json (journal, object, error))
     return NULL;
   journal->uuid = g_strdup (uuid);
@@ -201,6 +210,20 @@ journal_read (int dir, const char *name, GError **error)
   RollbackJournal *journal = object ? journal_from_json (object, error) : NULL;
   if (journal == NULL)
     g_prefix_error (error, "%s: journal of an unfinished rollback: ", name);
+  return journal;
+}
+
+RollbackJournal *
+rollback_journal_load (const char *uuid, const char *state_dir, GError **error)
+{
+  if (!rollback_journal_exists (uuid, state_dir))
+    return NULL;
+  int dir = journal_directory (state_dir, error);
+  if (dir < 0)
+    return NULL;
+  g_autofree char *name = g_strdup_printf ("%s.json", uuid);
+  RollbackJournal *journal = journal_read (dir, name, error);
+  close (dir);
   return journal;
 }
 

@@ -21,7 +21,10 @@ typedef struct {
   RollbackStep step;
   guint64 snapshot, evidence;             /* evidence 0: not yet */
   bool was_active, was_running, no_start; /* active: running, or paused by somebody */
-  GPtrArray *disks;                       /* RollbackDisk */
+  /* The disks (at most these) are so by an earlier rollback, which failed: until this one has written them
+   * they are no guest's. */
+  bool half_written;
+  GPtrArray *disks; /* RollbackDisk */
 } RollbackJournal;
 
 RollbackJournal *rollback_journal_new (void);
@@ -30,10 +33,15 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (RollbackJournal, rollback_journal_free)
 RollbackDisk *rollback_journal_add_disk (RollbackJournal *journal, const char *target, const char *path,
                                          const char *format, guint64 size);
 
+/* The disks are neither what they were nor what they are to be. */
+bool rollback_journal_guards (const RollbackJournal *journal);
+
 /* Durable when it returns true. */
 bool rollback_journal_save (const RollbackJournal *journal, const char *state_dir, GError **error);
 bool rollback_journal_remove (const RollbackJournal *journal, const char *state_dir, GError **error);
 /* False only when there is surely none. */
 bool rollback_journal_exists (const char *uuid, const char *state_dir);
+/* NULL without error: there is none. */
+RollbackJournal *rollback_journal_load (const char *uuid, const char *state_dir, GError **error);
 /* Every journal there is.  One that cannot be read is an error: somebody must look. */
 GPtrArray *rollback_journal_load_all (const char *state_dir, GError **error);

@@ -69,6 +69,42 @@ plan_disks (Job *job, GError **error)
   return data->journal->disks->len > 0 || plan_fail (job, error, "no disk to write");
 }
 
+static bool
+has_disk (const RollbackJournal *journal, const char *target)
+{
+  for (guint i = 0; i < journal->disks->len; i++)
+    if (strcmp (((const RollbackDisk *)journal->disks->pdata[i])->target, target) == 0)
+      return true;
+  return false;
+}
+
+/* What an earlier one has left undone becomes this one's duty: its journal is about to be overwritten. */
+static bool
+plan_earlier (const Job *job, GError **error)
+{
+  RollbackData *data = job->data;
+  g_autoptr (GError) failure = NULL;
+  g_autoptr (RollbackJournal) earlier
+      = rollback_journal_load (job->guest->uuid, job->daemon->config->state_dir, &failure);
+  if (failure) {
+    g_propagate_error (error, g_steal_pointer (&failure));
+    return false;
+  }
+  if (earlier == NULL)
+    return true;
+  data->journal->half_written = rollback_journal_guards (earlier);
+  data->left_paused = earlier->step <= STEP_DESTROY && earlier->was_running;
+  for (guint i = 0; data->journal->half_written && i < earlier->disks->len; i++) {
+    const RollbackDisk *disk = earlier->disks->pdata[i];
+    if (!has_disk (data->journal, disk->target) && domain_find_disk (job->domain, disk->target))
+      return plan_fail (job, error,
+                        "disk %s was half written by an earlier rollback: do not leave it out, and choose a "
+                        "snapshot that has it",
+                        disk->target);
+  }
+  return true;
+}
+
 bool
 rollback_plan (Job *job, GError **error)
 {
@@ -92,7 +128,7 @@ rollback_plan (Job *job, GError **error)
   journal->pool = g_strdup (pool_name (job->pool));
   journal->snapshot = data->target->manifest->number;
   journal->no_start = data->options->no_start;
-  if (!plan_disks (job, error))
+  if (!plan_disks (job, error) || !plan_earlier (job, error))
     return false;
   data->differing = g_new0 (guint64, journal->disks->len);
   data->written = g_new0 (guint64, journal->disks->len);

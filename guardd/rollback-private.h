@@ -14,6 +14,7 @@ typedef struct {
   Snapshot *target;
   guint64 *differing, *written; /* bytes, by disk of the journal */
   int still;                    /* VIR_DOMAIN_*: as it stood when its evidence was begun */
+  bool left_paused;             /* an earlier rollback suspended it, and could not resume it */
   bool entered;                 /* the journal is of this one */
   bool stuck;                   /* the guest cannot be resumed, or started, just now: again, until it is */
   bool started;
@@ -42,7 +43,8 @@ bool rollback_destroy (Job *job, GError **error);
 bool rollback_is_off (Job *job, GError **error);
 /* libvirt does, whatever it says. */
 bool rollback_answers (Job *job);
-/* Before anything was written: the guest goes on as it was.  False: the journal remains. */
+/* Before anything was written: the guest goes on as it was, disks that an earlier one has half written stay
+ * guarded.  False: the journal remains. */
 bool rollback_undo (Job *job, GError **error);
 virDomainPtr rollback_domain (Job *job, GError **error);
 bool rollback_libvirt_fail (const Job *job, const char *what, GError **error);

@@ -69,12 +69,28 @@ recover_unwritten (Job *job, GError **error)
       return false;
     }
   }
-  g_message ("rollback of %s: undone, as nothing has been written: %s", journal->name,
-             why ? why->message : "the guest goes on");
+  if (why || !journal->half_written)
+    g_message ("rollback of %s: undone, as nothing has been written: %s", journal->name,
+               why ? why->message : "the guest goes on");
   return rollback_undo (job, error);
 }
 
 /* --- something has --- */
+
+/* What it has written since is in no evidence: nobody can finish that rollback any more. */
+static bool
+recover_outrun (Job *job, GError **error)
+{
+  RollbackJournal *journal = ((RollbackData *)job->data)->journal;
+  journal->half_written = true;
+  journal->step = STEP_SUSPEND;
+  journal->evidence = 0;
+  journal->was_running = false;
+  if (rollback_journal_save (journal, job->daemon->config->state_dir, error))
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
+                 "somebody started it on half-written disks; roll it back again at once");
+  return false;
+}
 
 static bool
 recover_run (Job *job, GError **error)
@@ -92,11 +108,8 @@ recover_run (Job *job, GError **error)
   }
   if (journal->step <= STEP_DESTROY)
     return recover_unwritten (job, error);
-  if (journal->step < STEP_START && domain_is_active (job->domain)) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-                 "somebody started it on half-written disks; roll it back again at once");
-    return false;
-  }
+  if (journal->step < STEP_START && domain_is_active (job->domain))
+    return recover_outrun (job, error);
   g_message ("rollback of %s: finishing what was begun", journal->name);
   data->target = pool_resolve (job->pool, journal->uuid, data->options->snapshot, 0, error);
   return data->target && rollback_compare (job, journal->evidence, false, error)

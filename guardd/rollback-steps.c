@@ -144,6 +144,7 @@ rollback_carry_out (Job *job, GError **error)
       && (!rollback_enter (job, STEP_STATE, error, "putting firmware and TPM state back")
           || !capture_files_restore (job->pool, data->target->manifest, job->domain, error)))
     return false;
+  journal->half_written = false;
   if (!rollback_enter (job, STEP_START, error,
                        journal->no_start ? "left off, as asked" : "starting the guest"))
     return false;

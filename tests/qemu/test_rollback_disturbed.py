@@ -71,6 +71,13 @@ class Scene:
     def is_over(self):
         self.bed.wait(lambda: self.journal() is None, 30, "the rollback to be finished or undone")
 
+    def start_is_refused(self):
+        """By libvirt's hook, as it is installed."""
+        hook = self.bed.root / "packaging" / "libvirt-hook"
+        xml = self.bed.virsh("dumpxml", "web01")
+        done = subprocess.run([hook, "web01", "prepare", "begin", "-"], input=xml, capture_output=True, text=True, env={**os.environ, "GUARDD_STATE_DIR": str(self.bed.state)})
+        return done.returncode != 0
+
 
 # Somebody moves the guest
 
@@ -210,6 +217,91 @@ def test_killed_while_the_guest_was_ended_it_is_finished(bed):
     equal(scene.guest.state(), "running")
     scene.guest.close()
     assert scene.holds(0xA5)
+
+
+# Disks that are half written
+
+
+def half_written(bed, then=None):
+    """A rollback that came to its writing, and not to its end; then() is called before its disks can be written again."""
+    scene = Scene(bed, [Disk("64M", "raw"), Disk("64M", "raw")])
+    path = scene.guest.disks[1].path
+    command = scene.begin()
+    subprocess.run(["chattr", "+i", path], check=True)  # still to be read
+    output = scene.end(command)
+    if then:
+        then()
+    subprocess.run(["chattr", "-i", path], check=True)
+    scene.guest.close()
+    equal((scene.journal()["step"], scene.guest.state()), ("write", "shut off"))
+    assert "vdb" in output, output
+    assert scene.start_is_refused()
+    return scene
+
+
+def test_half_written_disks_are_no_snapshot(bed):
+
+    def wait_for_any():
+        bed.wait(lambda: bed.sh("dominfo", "web01")["state"] == "shut off", 30, "guardd to see that it is off")
+        bed.sh("snapshot-create", "web01")  # it comes after those that are under way
+
+    scene = half_written(bed, wait_for_any)
+    equal(sorted(scene.origins()), ["evidence", "manual", "schedule"])
+    bed.sh("rollback", "web01", "1")
+    assert scene.holds(0xA5)
+    equal(scene.journal(), None)
+
+
+def test_a_second_rollback_that_fails_keeps_the_guard_of_the_first(bed):
+    scene = half_written(bed)
+    scene.killpoint.arm(DATA, 1, failure=errno.ENOSPC, only="pwrite")
+    scene.fails()
+    scene.disarm("pwrite")
+    assert scene.start_is_refused()
+    bed.sh("rollback", "web01", "1")
+    equal((scene.journal(), scene.start_is_refused(), scene.holds(0xA5)), (None, False, True))
+
+
+def test_a_second_rollback_that_is_killed_keeps_the_guard_of_the_first(bed):
+    scene = half_written(bed)
+    scene.killpoint.arm(DATA, 1, only="pwrite")
+    scene.daemon.guardsh("rollback", "web01", "1")
+    scene.disarm("pwrite")
+    scene.daemon.process.wait(10)
+    assert scene.start_is_refused()
+    scene.daemon.start()
+    bed.wait(lambda: scene.journal()["step"] == "suspend", 30, "the second to be undone")
+    assert scene.start_is_refused()
+    bed.sh("rollback", "web01", "1")
+    equal((scene.journal(), scene.start_is_refused(), scene.holds(0xA5)), (None, False, True))
+
+
+def test_half_written_disks_are_not_left_out(bed):
+    scene = half_written(bed)
+    scene.fails("--disk", "vdb", saying="vda")
+    equal((scene.journal()["step"], scene.start_is_refused()), ("write", True))
+
+
+def test_what_failed_to_be_written_is_when_libvirt_comes_back(bed):
+    scene = half_written(bed)
+    bed.libvirt_stop()
+    bed.libvirt_start()
+    scene.is_over()
+    assert scene.holds(0xA5)
+
+
+def test_half_written_disks_that_somebody_used_are_not_finished(bed):
+    scene = half_written(bed)
+    scene.guest.start()  # where the hook is not installed
+    bed.wait(lambda: scene.journal()["half_written"], 30, "guardd to see it")
+    scene.guest.write("vda", "2M", "64k", 0x77)
+    scene.guest.destroy()
+    scene.daemon.restart()
+    assert scene.start_is_refused()
+    evidence = bed.sh("rollback", "web01", "1")["evidence"]
+    assert scene.holds(0xA5) and scene.guest.holds("vda", "2M", "64k", 0)
+    bed.sh("rollback", "web01", str(evidence))
+    assert scene.guest.holds("vda", "2M", "64k", 0x77)
 
 
 main()
