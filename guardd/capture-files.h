@@ -12,5 +12,6 @@
  * disks matter more. */
 bool capture_files_add (PoolDraft *draft, Manifest *manifest, const Domain *domain, GError **error);
 
-/* Puts nvram and TPM state of a snapshot back where the domain has them now. */
+/* Puts nvram and TPM state of a snapshot back where the domain has them now, through no link.  What is
+ * missing there is made: libvirt forgets both when a guest is undefined. */
 bool capture_files_restore (Pool *pool, const Manifest *manifest, const Domain *domain, GError **error);

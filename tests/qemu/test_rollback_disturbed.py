@@ -304,4 +304,23 @@ def test_half_written_disks_that_somebody_used_are_not_finished(bed):
     assert scene.guest.holds("vda", "2M", "64k", 0x77)
 
 
+# Beside the disks
+
+
+def test_firmware_variables_that_are_gone_are_made_again(bed):
+    nvram = bed.images / "web01.fd"
+    guest = bed.paused_guest("web01", start=False)
+    guest.os_xml = lambda: (
+        f"<os><type arch='x86_64' machine='q35'>hvm</type><loader readonly='yes' type='pflash'>/dev/null</loader><nvram>{nvram}</nvram></os>"
+    )
+    guest.undefine()
+    guest.define()
+    nvram.write_text("variables")
+    bed.guardd(interval="7d")
+    bed.sh("snapshot-create", "web01")
+    nvram.unlink()
+    bed.sh("rollback", "web01", "1", "--no-start")
+    equal(nvram.read_text(), "variables")
+
+
 main()
