@@ -9,7 +9,6 @@
 #define G_LOG_DOMAIN "guardd"
 #include "capture-draft.h"
 #include "capture-files.h"
-#include "guest-hold.h"
 
 #include <string.h>
 
@@ -132,12 +131,12 @@ clone_in_time (Native *native, bool suspends, GCancellable *cancellable)
 }
 
 static bool
-clone_held (Native *native, Roster *roster, GError **error)
+clone_held (Native *native, GuestHolds *holds, GError **error)
 {
   const CaptureRequest *request = native->plan->request;
   Manifest *manifest = native->draft.manifest;
   g_autoptr (GError) resume = NULL;
-  GuestHold *hold = guest_hold_begin (roster, request->config->state_dir, request->domain->uuid, error);
+  GuestHold *hold = guest_hold_begin (holds, request->domain->uuid, error);
   if (hold == NULL)
     return false;
   manifest->time_us = g_get_real_time ();
@@ -175,9 +174,9 @@ clone_alone (Native *native, GError **error)
 }
 
 static bool
-clone_disks (Native *native, Roster *roster, GError **error)
+clone_disks (Native *native, GuestHolds *holds, GError **error)
 {
-  bool ok = native->hold ? clone_held (native, roster, error) : clone_alone (native, error);
+  bool ok = native->hold ? clone_held (native, holds, error) : clone_alone (native, error);
   for (guint i = 0; i < native->plan->disks->len; i++)
     ((PlanDisk *)native->plan->disks->pdata[i])->writer = native->sources[i].writer;
   return ok;
@@ -215,14 +214,14 @@ is_unchanged (const CapturePlan *plan)
 
 /* False without error: nothing has changed. */
 static bool
-run (Native *native, Roster *roster, GError **error)
+run (Native *native, GuestHolds *holds, GError **error)
 {
   CaptureDraft *draft = &native->draft;
   const CaptureRequest *request = native->plan->request;
   if (!capture_draft_begin (draft, native->plan, ENGINE_NATIVE, 0, error))
     return false;
   draft->manifest->guest_active = domain_is_active (request->domain);
-  if (!clone_disks (native, roster, error)
+  if (!clone_disks (native, holds, error)
       || !capture_files_add (draft->draft, draft->manifest, request->domain, error)
       || !capture_draft_seal_images (draft, error))
     return false;
@@ -231,7 +230,7 @@ run (Native *native, Roster *roster, GError **error)
 }
 
 Snapshot *
-capture_native (Roster *roster, const CaptureRequest *request, GError **error)
+capture_native (GuestHolds *holds, const CaptureRequest *request, GError **error)
 {
   Native native = { .draft.started = g_get_monotonic_time () };
   g_autoptr (CapturePlan) plan = capture_plan_new (request, ENGINE_NATIVE, NULL, error);
@@ -240,7 +239,7 @@ capture_native (Roster *roster, const CaptureRequest *request, GError **error)
   native.plan = native.draft.plan = plan;
   g_mutex_init (&native.lock);
   g_cond_init (&native.ended);
-  bool sealed = plan_sources (&native, error) && run (&native, roster, error);
+  bool sealed = plan_sources (&native, error) && run (&native, holds, error);
   if (!sealed)
     capture_draft_abort (&native.draft);
   g_clear_error (&native.clone_error);

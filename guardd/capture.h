@@ -13,9 +13,9 @@
 #include "config.h"
 #include "content-sample.h"
 #include "domain.h"
+#include "guest-hold.h"
 #include "pool.h"
 #include "qmp/qmp-client.h"
-#include "roster.h"
 
 #include <gio/gio.h>
 
@@ -63,7 +63,7 @@ Snapshot *capture_offline (const CaptureRequest *request, GError **error);
 char *capture_native_refusal (Pool *pool, const Domain *domain);
 /* Running, paused or off.  A guest with several disks is suspended for the moment of cloning, five seconds at
  * most.  NULL without error: it stands still or is off, and nothing has changed since the newest snapshot. */
-Snapshot *capture_native (Roster *roster, const CaptureRequest *request, GError **error);
+Snapshot *capture_native (GuestHolds *holds, const CaptureRequest *request, GError **error);
 
 /* "guardd-1a2b3c4d": what the names of everything that guardd puts into a QEMU start with; g_free() */
 char *capture_prefix (Pool *pool);

@@ -9,7 +9,6 @@
 #include "base/units.h"
 
 #include "describe.h"
-#include "guest-hold.h"
 #include "job.h"
 
 #define HELD_WAIT_US (30 * G_USEC_PER_SEC)
@@ -38,7 +37,7 @@ guest_is_silent (Daemon *daemon, Guest *guest, guint64 silence, const char *oper
 static bool
 may_end (const Daemon *daemon)
 {
-  g_auto (GStrv) held = guest_holds_list (daemon->config->state_dir);
+  g_auto (GStrv) held = guest_holds_list (daemon->holds);
   return *held == NULL || g_get_monotonic_time () - daemon->stopping_since > HELD_WAIT_US;
 }
 

@@ -86,6 +86,7 @@ daemon_start (Daemon *daemon, GError **error)
   if (!daemon_choices_load (daemon, error) || !rollback_load (daemon, error))
     return false;
   daemon->roster = roster_new (config->uri, &daemon_roster_callbacks, daemon);
+  daemon->holds = guest_holds_new (daemon->roster, config->state_dir);
   GHashTableIter iter;
   Guest *guest;
   g_hash_table_iter_init (&iter, daemon->guests);
@@ -180,6 +181,7 @@ daemon_free (Daemon *daemon)
     g_source_remove (daemon->rollback_timer);
   g_hash_table_unref (daemon->guests);
   g_clear_pointer (&daemon->roster, roster_free);
+  guest_holds_free (daemon->holds);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);
   libvirt_workers_free (daemon->libvirt_workers);
   libvirt_calls_free (daemon->libvirt_calls);

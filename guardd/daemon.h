@@ -15,6 +15,7 @@
 #include "control.h"
 #include "doctor-kvm.h"
 #include "domain.h"
+#include "guest-hold.h"
 #include "pool.h"
 #include "relief.h"
 #include "roster.h"
@@ -73,6 +74,7 @@ typedef struct {
   GHashTable *pools;  /* name -> Pool */
   GHashTable *guests; /* UUID -> Guest */
   Roster *roster;
+  GuestHolds *holds;
   LibvirtCalls *libvirt_calls; /* guardd's own that are under way */
   LibvirtWorkers *libvirt_workers;
   bool libvirt_connected;

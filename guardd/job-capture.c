@@ -6,7 +6,6 @@
 #include "capture-libvirt.h"
 #include "capture.h"
 #include "describe.h"
-#include "guest-hold.h"
 #include "job.h"
 
 #define RETRY_US (5 * G_USEC_PER_SEC)
@@ -52,7 +51,7 @@ static Snapshot *
 capture_by_clones (Job *job, CaptureRequest *request, GError **error)
 {
   g_autoptr (GError) failure = NULL;
-  Snapshot *snapshot = capture_native (job->daemon->roster, request, &failure);
+  Snapshot *snapshot = capture_native (job->daemon->holds, request, &failure);
   if (failure == NULL)
     return snapshot;
   session_reset (job->guest->session); /* its disks may be others now */
@@ -133,8 +132,7 @@ job_capture_now (Job *job, const char *origin, const char *description, bool evi
     return NULL;
   }
   /* One that a failure of ours left standing goes on first. */
-  if (guest_hold_left (request.config->state_dir, job->guest->uuid)
-      && !guest_hold_release (job->daemon->roster, request.config->state_dir, job->guest->uuid, error))
+  if (!guest_hold_release (job->daemon->holds, job->guest->uuid, error))
     return NULL;
   return domain_is_active (job->domain) ? capture_active (job, &request, error)
                                         : capture_off (job, &request, error);

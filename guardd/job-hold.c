@@ -2,15 +2,12 @@
 /* Guests that an earlier guardd, or one that lost libvirt, left suspended in the middle of a snapshot go on.
  */
 #define G_LOG_DOMAIN "guardd"
-#include "guest-hold.h"
 #include "job.h"
 
 static bool
 hold_run (Job *job, GError **error)
 {
-  const char *state_dir = job->daemon->config->state_dir;
-  return !guest_hold_left (state_dir, job->guest->uuid)
-         || guest_hold_release (job->daemon->roster, state_dir, job->guest->uuid, error);
+  return guest_hold_release (job->daemon->holds, job->guest->uuid, error);
 }
 
 static void
@@ -24,11 +21,11 @@ hold_done (Job *job, const GError *error)
 void
 job_release_held (Daemon *daemon)
 {
-  g_auto (GStrv) uuids = guest_holds_list (daemon->config->state_dir);
+  g_auto (GStrv) uuids = guest_holds_list (daemon->holds);
   for (char **uuid = uuids; *uuid; uuid++) {
     Guest *guest = g_hash_table_lookup (daemon->guests, *uuid);
     if (guest == NULL || guest->domain == NULL) {
-      guest_hold_forget (daemon->config->state_dir, *uuid);
+      guest_hold_forget (daemon->holds, *uuid);
       continue;
     }
     Job *job = job_new (daemon, guest, NULL);

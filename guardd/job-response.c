@@ -70,12 +70,12 @@ static bool
 response_run (Job *job, GError **error)
 {
   ResponseData *data = job->data;
+  if (data->response == RESPONSE_PAUSE)
+    return guest_hold_keep (job->daemon->holds, job->guest->uuid, error);
   virDomainPtr domain = roster_lookup (job->daemon->roster, job->guest->uuid, error);
   if (domain == NULL)
     return false;
-  bool ok = data->response == RESPONSE_ISOLATE
-                ? isolate (domain, &data->links, error)
-                : virDomainSuspend (domain) == 0 || libvirt_fail ("pause it", error);
+  bool ok = isolate (domain, &data->links, error);
   virDomainFree (domain);
   return ok;
 }
@@ -98,11 +98,12 @@ response_done (Job *job, const GError *error)
     g_warning ("%s: on_critical: paused; \"virsh resume\" lets it go on", name);
 }
 
+/* One that stands still may do so for its clones only. */
 void
 job_respond (Daemon *daemon, Guest *guest)
 {
   if (guest->policy == NULL || guest->policy->on_critical == RESPONSE_ALERT || guest->domain == NULL
-      || guest->domain->state != DOMAIN_STATE_RUNNING)
+      || !domain_is_active (guest->domain))
     return;
   ResponseData *data = g_new0 (ResponseData, 1);
   data->response = guest->policy->on_critical;

@@ -41,18 +41,21 @@ class Clones:
                        check=True)
         return folder
 
-    def guardd(self, interval="1s", plugin_edit=None, daemon=""):
-        text = CONFIG.format(run_dir=Guardd.run_dir, state_dir=self.bed.state, plugin_dir=self.plugins(plugin_edit), libexec_dir=self.bed.build,
+    def guardd(self, interval="1s", plugin_edit=None, daemon="", policy="", libexec_dir=None):
+        text = CONFIG.format(run_dir=Guardd.run_dir, state_dir=self.bed.state, plugin_dir=self.plugins(plugin_edit), libexec_dir=libexec_dir or self.bed.build,
                              appliance_dir=self.bed.build / "appliance", inspect="never", alert="", pool=self.pool, interval=interval,
-                             protect="*", daemon=daemon, policy="")
+                             protect="*", daemon=daemon, policy=policy)
         guardd = Guardd(self.bed, text)
         guardd.sh("pool-create", self.pool)
         identity = self.pool / "pool.json"
         identity.write_text(json.dumps({**json.loads(identity.read_text()), "storage": "plain"}))
         if plugin_edit:
-            (self.pool / "hang").touch()
+            self.hang()
         self.bed.daemon = guardd
         return guardd.start()
+
+    def hang(self):
+        (self.pool / "hang").touch()
 
     def let_go(self):
         (self.pool / "hang").unlink()

@@ -228,6 +228,66 @@ def test_guardd_ends_although_a_storage_hangs_and_the_next_one_tidies_up(bed):
     assert bed.sh("snapshot-create", "web01")["number"] > 1
 
 
+def sentinel_that_waits(bed):
+    """It looks at nothing while the file is there."""
+    folder, wait = bed.images / "libexec", bed.images / "wait"
+    folder.mkdir()
+    for program in bed.build.glob("guardd-*"):
+        (folder / program.name).symlink_to(program)
+    (folder / "guardd-sentinel").unlink()
+    (folder / "guardd-sentinel").write_text(f"#!/bin/sh\nwhile [ -e {wait} ]; do sleep 0.05; done\nexec {bed.build}/guardd-sentinel\n")
+    (folder / "guardd-sentinel").chmod(0o755)
+    return folder, wait
+
+
+def held_at_the_alarm(bed, on_critical, extra_xml=""):
+    """A running guest whose disk is found to be wiped while guardd has suspended it for the clones of the next snapshot."""
+    clones = Clones(bed)
+    disks = [clones.disk(target, 256) for target in ("vda", "vdb")]
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-d", "/usr/share/doc", disks[0].path], check=True)
+    guest = bed.paused_guest("web01", disks, extra_xml=extra_xml)
+    bed.virsh("resume", "web01")
+    folder, wait = sentinel_that_waits(bed)
+    clones.guardd(interval="7d", plugin_edit=clones_slowly(), policy=f"on_critical = {on_critical}", libexec_dir=folder)
+    bed.wait(lambda: verdict(bed, 1) == "ok", 30, "the first snapshot to be found good")
+    clones.let_go()
+    guest.zero("vda", 0, MIB)
+    wait.touch()
+    bed.sh("snapshot-create", "web01")
+    clones.hang()
+    held = subprocess.Popen([str(bed.build / "guardsh"), "snapshot-create", "web01"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    bed.wait(lambda: bed.sh("dominfo", "web01")["state"] == "paused", 30, "guardd to hear that it is suspended")
+    wait.unlink()
+    bed.wait(lambda: verdict(bed, 2) == "critical", 20, "the alarm")
+    return clones, guest, held
+
+
+def verdict(bed, number):
+    return next((s["verdict"] for s in bed.sh("snapshot-list", "web01")["snapshots"] if s["number"] == number), None)
+
+
+def test_a_policy_pauses_a_guest_that_guardd_itself_holds_and_it_stays_so(bed):
+    clones, guest, held = held_at_the_alarm(bed, "pause")
+    bed.wait(lambda: "on_critical: paused" in bed.daemon.log.read_text(), 20, "the answer to the alarm")
+    assert not os.listdir(bed.state / "held")  # nothing is left for a guardd that dies now to resume
+    clones.let_go()
+    held.wait(30)
+    equal(guest.state(), "paused")
+    equal(bed.sh("snapshot-create", "web01")["stall_us"], 0)
+    equal(guest.state(), "paused")
+
+
+NETWORK = "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>"
+
+
+def test_a_policy_isolates_a_guest_that_guardd_itself_holds(bed):
+    clones, guest, held = held_at_the_alarm(bed, "isolate", NETWORK)
+    bed.wait(lambda: "down" in bed.virsh("domif-getlink", "web01", "52:54:00:00:00:01"), 20, "the link to be down")
+    clones.let_go()
+    held.wait(30)
+    bed.wait(lambda: guest.state() == "running", 30, "it to go on without its network")
+
+
 def clones_slowly():
     """plain.c waits, before it clones, while a file "hang" is in the pool and this is not the first snapshot."""
     return ("  for (size_t i = 0; i < n; i++)\n    if (clone_one (",
