@@ -163,10 +163,12 @@ choose_clones (Job *job, const Snapshot *evidence)
     RollbackDisk *disk = data->journal->disks->pdata[i];
     struct guardd_source_info info;
     g_autoptr (GError) failure = NULL;
-    disk->clone = pool_source_probe (job->pool, job->guest->uuid, disk->path, disk->format, &info, &failure);
-    if (failure)
-      g_message ("rollback of %s: disk %s is written to, and not replaced: %s", job->guest->name,
-                 disk->target, failure->message);
+    bool found = pool_source_probe (job->pool, job->guest->uuid, disk->path, disk->format, &info, &failure);
+    disk->clone = found && !info.stays;
+    if (!disk->clone)
+      g_message ("rollback of %s: disk %s is written to, and not replaced: %s%s", job->guest->name,
+                 disk->target, failure ? failure->message : disk->path,
+                 failure ? "" : ": would not lead to the clone");
   }
 }
 

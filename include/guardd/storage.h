@@ -78,6 +78,9 @@ struct guardd_source_info {
   /* Nonzero: a clone of this one alone, while it is written to, is what a power failure would have left.
    * Zero: nobody may write to it meanwhile.  Several are always cloned while nobody writes to any of them. */
   int consistent_alone;
+  /* Nonzero: by this path source_restore could not put another in its place (a device's number, say, where a
+   * clone takes the name): a rollback writes to it. */
+  int stays;
 };
 
 /* Where the images' content lies, if that is not the filesystem of the pool's directory. */

@@ -104,6 +104,33 @@ def test_a_rollback_puts_the_snapshot_in_place_and_keeps_what_was_there(bed):
     no_leftover(thin, guest)
 
 
+@timeout(400)
+def test_a_rollback_reaches_a_disk_by_whatever_path_it_was_given(bed):
+    """A clone takes the volume's name: a link to that follows, the device's number does not, and is written to."""
+    thin = Thin(bed)
+    disks = [thin.disk(*which, "12M") for which in zip(TARGETS, DISKS)]
+    (bed.images / "volumes").symlink_to(os.path.dirname(disks[0].path))
+    (bed.images / "web.img").symlink_to("volumes/web-01")
+    disks[0].path, disks[1].path = str(bed.images / "web.img"), f"/dev/dm-{os.minor(os.stat(disks[1].path).st_rdev)}"
+    guest = bed.paused_guest("web01", disks)
+    for disk in guest.disks:
+        guest.write(disk.target, "1M", "2M", 0xA5)
+    thin.guardd()
+    first = thin.first(guest)
+    then = thin.digests(guest)
+    scribble(guest, random.Random(SEED))
+    ruined = thin.digests(guest)
+    answer = bed.sh("rollback", "web01", str(first))
+    equal([(number, bed.sh("snapshot-info", "web01", str(number))["engine"]) for number in (first, answer["evidence"])],
+          [(first, "native"), (answer["evidence"], "native")])
+    equal([disk["method"] for disk in answer["disks"]], ["clone", "write"])
+    equal((guest.state(), thin.digests(guest)), ("running", then))
+    equal(thin.kept(guest, answer["evidence"]), {answer["evidence"]: ruined})
+    no_leftover(thin, guest)
+    bed.virsh("suspend", "web01")
+    equal(thin.snapshot(guest)["engine"], "native")
+
+
 def killed(bed, victim):
     """guardd, or the helper that gives the LVM commands, or both; and the next guardd."""
     if victim != "guardd-lvm":

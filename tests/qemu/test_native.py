@@ -141,6 +141,29 @@ def test_unless_its_disks_were_used_since(bed):
     assert guest.holds("vda", "1M", "8M", 0xEE) and guest.holds("vdb", "20M", "1M", 0x77)
 
 
+def test_a_disk_that_no_clone_can_replace_is_written_to(bed):
+    """A clone beside the link would take the link's place, and not the disk's."""
+    clones = Clones(bed)
+    disks = [clones.disk(target, 64) for target in ("vda", "vdb")]
+    link, file = bed.images / "link.raw", disks[1].path
+    link.symlink_to(file)
+    disks[1].path = str(link)
+    guest = bed.paused_guest("web01", disks)
+    for disk in guest.disks:
+        guest.write(disk.target, "1M", "8M", 0xA5)
+    clones.guardd(interval="7d")
+    bed.wait(lambda: bed.sh("list")["domains"][0]["snapshots"], 30, "the first snapshot")
+    for disk in guest.disks:
+        guest.write(disk.target, 0, "64M", 0xEE)
+    was = os.stat(file)
+    answer = bed.sh("rollback", "web01", "1")
+    equal([(snapshot(bed, n)["engine"]) for n in ("1", str(answer["evidence"]))], ["native", "native"])
+    equal([d["method"] for d in answer["disks"]], ["clone", "write"])
+    equal((os.readlink(link), os.stat(link).st_ino), (file, was.st_ino))
+    for disk in guest.disks:
+        assert guest.holds(disk.target, "1M", "8M", 0xA5) and guest.holds(disk.target, "9M", "55M", 0)
+
+
 def test_one_disk_alone_is_rolled_back(bed):
     _, guest = prepared(bed)
     for disk in guest.disks:

@@ -442,7 +442,7 @@ plain_source_probe (void *instance, const struct guardd_call *call, const char *
                     struct guardd_source_info *info)
 {
   const struct pool *pool = instance;
-  struct stat source, here;
+  struct stat source, here, link;
   errno = EINVAL;
   if (strcmp (format, "raw") != 0)
     return fail (call, path, format, "only raw files can be cloned");
@@ -460,6 +460,8 @@ plain_source_probe (void *instance, const struct guardd_call *call, const char *
     close (to);
   info->size = (uint64_t)source.st_size;
   info->consistent_alone = 0;
+  /* rename() would replace the link */
+  info->stays = lstat (path, &link) < 0 || S_ISLNK (link.st_mode);
   return result;
 }
 

@@ -22,6 +22,9 @@ clone_probe (void *opaque, const struct guardd_call *call, const char *path, con
     return -1;
   info->size = answer_number (volume, "size");
   info->consistent_alone = 1; /* device-mapper suspends it */
+  /* "/dev/dm-3" stays with the volume that is renamed */
+  g_autofree char *name = source_name (pool, path);
+  info->stays = name == NULL || strcmp (name, answer_text (volume, "name")) != 0;
   return 0;
 }
 

@@ -9,20 +9,6 @@
 
 #define RESTORE_ATTEMPTS 3u
 
-/* "web" of "/dev/vg0/web" and "/dev/mapper/vg0-web", whether it is there or not; g_free(); NULL: neither. */
-static char *
-name_of_path (const ThinPool *pool, const char *path)
-{
-  g_autofree char *directory = g_strdup_printf ("/dev/%s/", pool->vg),
-                  *mapped = volume_device_path (pool, "");
-  if (g_str_has_prefix (path, directory))
-    return g_strdup (path + strlen (directory));
-  if (!g_str_has_prefix (path, mapped))
-    return NULL;
-  g_auto (GStrv) parts = g_strsplit (path + strlen (mapped), "--", -1);
-  return g_strjoinv ("-", parts);
-}
-
 static char *
 kept_name (const ThinPool *pool, const struct guardd_call *call, const ImageName *evidence)
 {
@@ -141,13 +127,13 @@ restore_source (void *opaque, const struct guardd_call *call, const char *path, 
   if (from == NULL || keep == NULL)
     return -1;
   Restore restore = { .pool = instance->pool,
-                      .source = name_of_path (instance->pool, path),
+                      .source = source_name (instance->pool, path),
                       .image = thin_pool_volume_name (instance->pool, call, from),
                       .kept = kept_name (instance->pool, call, keep) };
   restore.fresh = restore.kept ? g_strconcat (restore.kept, THIN_POOL_FRESH, NULL) : NULL;
   int result = -1;
   if (restore.source == NULL)
-    fail (call, EINVAL, "%s: is not below /dev/%s", path, instance->pool->vg);
+    fail (call, EINVAL, "%s: does not lead to a name in /dev/%s", path, instance->pool->vg);
   else if (restore.image && restore.kept)
     result = restore_repeat (&restore, call);
   g_free (restore.source);

@@ -4,10 +4,12 @@
 #include "pool-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #define REMEMBERED_MAX 4096u
+#define LINKS_MAX 40u /* as the kernel's */
 
 json_object *
 source_report (ThinPool *pool, const struct guardd_call *call)
@@ -82,6 +84,48 @@ source_find (ThinPool *pool, const struct guardd_call *call, json_object *report
     return volume;
   }
   return NULL;
+}
+
+static char *
+name_in_path (const ThinPool *pool, const char *path)
+{
+  g_autofree char *directory = g_strdup_printf ("/dev/%s/", pool->vg),
+                  *mapped = volume_device_path (pool, "");
+  if (g_str_has_prefix (path, directory))
+    return g_strdup (path + strlen (directory));
+  if (!g_str_has_prefix (path, mapped))
+    return NULL;
+  g_auto (GStrv) parts = g_strsplit (path + strlen (mapped), "--", -1);
+  return g_strjoinv ("-", parts);
+}
+
+/* One link further, or the same without links in its directories; g_free(); NULL: neither. */
+static char *
+follow (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path), *target = g_file_read_link (path, NULL);
+  if (target)
+    return g_path_is_absolute (target) ? g_steal_pointer (&target)
+                                       : g_build_filename (directory, target, NULL);
+  g_autofree char *name = g_path_get_basename (path);
+  char *real = realpath (directory, NULL);
+  char *further = real && strcmp (real, directory) != 0 ? g_build_filename (real, name, NULL) : NULL;
+  free (real);
+  return further;
+}
+
+char *
+source_name (const ThinPool *pool, const char *path)
+{
+  g_autofree char *at = g_strdup (path);
+  char *name = name_in_path (pool, at);
+  for (guint i = 0; name == NULL && at && i < LINKS_MAX; i++) {
+    char *further = follow (at);
+    g_free (at);
+    at = further;
+    name = at ? name_in_path (pool, at) : NULL;
+  }
+  return name;
 }
 
 char *

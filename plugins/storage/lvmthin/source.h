@@ -15,6 +15,9 @@ json_object *source_by_name (json_object *report, const char *name);
  * guardd's. */
 json_object *source_find (ThinPool *pool, const struct guardd_call *call, json_object *report,
                           const char *path);
+/* "web" of a path that is, or leads by links to, "/dev/vg0/web" or "/dev/mapper/vg0-web", whether that is
+ * there or not: whatever gets this name is found at the path.  g_free().  NULL: it leads to no name. */
+char *source_name (const ThinPool *pool, const char *path);
 /* The name of the volume that was found last at the path, without asking LVM; g_free().  NULL: none, or the
  * path leads elsewhere now. */
 char *source_recall (ThinPool *pool, const char *path);
