@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "capture-fleece.h"
 
+#include "capture-orphan.h"
 #include "nbd-socket.h"
 
 #include <unistd.h>
@@ -286,5 +287,7 @@ drop_old (CapturePlan *plan, QmpClient *client, GError **error)
 bool
 capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error)
 {
-  return sealed ? drop_old (plan, client, error) : take_back (plan, client, error);
+  bool settled = sealed ? drop_old (plan, client, error) : take_back (plan, client, error);
+
+  return capture_orphans_close (plan, client, settled ? error : NULL) && settled;
 }

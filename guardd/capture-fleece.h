@@ -21,5 +21,5 @@ bool capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **
 bool capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error);
 
 /* Bitmaps: sealed: the old one goes; not sealed: the old one takes in what the new one saw, and the new one
- * goes. */
+ * goes.  And disks that were unplugged meanwhile are closed (capture-orphan.h). */
 bool capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error);

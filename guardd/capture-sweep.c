@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What an earlier guardd left in a QEMU, found by the names it gave. */
+#include "capture-orphan.h"
 #include "capture.h"
 #include "qmp/qmp-block.h"
 
@@ -58,14 +59,12 @@ sweep_server (QmpClient *client)
 }
 
 static bool
-sweep_nodes (QmpClient *client, const char *prefix, GError **error)
+sweep_nodes (QmpClient *client, char **nodes, const char *prefix, GError **error)
 {
-  g_auto (GStrv) nodes = qmp_query_node_names (client, error);
-
-  for (guint i = 0; nodes && nodes[i]; i++)
-    if (g_str_has_prefix (nodes[i], prefix) && !qmp_blockdev_del (client, nodes[i], error))
+  for (; *nodes; nodes++)
+    if (g_str_has_prefix (*nodes, prefix) && !qmp_blockdev_del (client, *nodes, error))
       return false;
-  return nodes != NULL;
+  return true;
 }
 
 static bool
@@ -150,6 +149,9 @@ capture_qmp_sweep (QmpClient *client, Pool *pool, const char *domain_uuid, GErro
     return false;
   if (jobs)
     sweep_server (client);
-  return sweep_nodes (client, prefix, error) && sweep_fdsets (client, prefix, error)
-         && sweep_bitmaps (client, prefix, keep, error);
+  g_auto (GStrv) nodes = qmp_query_node_names (client, error);
+  g_autoptr (GPtrArray) under = nodes ? capture_orphans_under (client, prefix, nodes, error) : NULL;
+  return under && sweep_nodes (client, nodes, prefix, error) && sweep_fdsets (client, prefix, error)
+         && sweep_bitmaps (client, prefix, keep, error)
+         && (under->len == 0 || capture_orphans_delete (client, under, error));
 }
