@@ -241,6 +241,7 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
     end_job (g_ptr_array_index (plan->disks, i), client, &first);
   for (guint i = 0; i < plan->disks->len; i++)
     end_scratch (plan, g_ptr_array_index (plan->disks, i), client, &first);
+  plan->unplugged = first || capture_orphans_any (plan, client);
   if (!first)
     return true;
   g_propagate_error (error, g_steal_pointer (&first));
@@ -289,5 +290,5 @@ capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError
 {
   bool settled = sealed ? drop_old (plan, client, error) : take_back (plan, client, error);
 
-  return capture_orphans_close (plan, client, settled ? error : NULL) && settled;
+  return (!plan->unplugged || capture_orphans_close (plan, client, settled ? error : NULL)) && settled;
 }

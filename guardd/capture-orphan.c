@@ -88,6 +88,16 @@ capture_orphans_delete (QmpClient *client, const GPtrArray *nodes, GError **erro
 }
 
 bool
+capture_orphans_any (const CapturePlan *plan, QmpClient *client)
+{
+  g_autoptr (GPtrArray) disks = qmp_query_block (client, NULL);
+  for (guint i = 0; disks && i < plan->disks->len; i++)
+    if (!is_plugged (disks, ((const PlanDisk *)plan->disks->pdata[i])->node))
+      return true;
+  return disks == NULL;
+}
+
+bool
 capture_orphans_close (const CapturePlan *plan, QmpClient *client, GError **error)
 {
   g_autoptr (GPtrArray) nodes = g_ptr_array_new ();

@@ -15,5 +15,8 @@ GPtrArray *capture_orphans_under (QmpClient *client, const char *prefix, char **
 /* Of these top nodes of disks, deletes those that nothing uses any more, with what they alone stand on: only
  * libvirt's.  False with the first error when one may be left. */
 bool capture_orphans_delete (QmpClient *client, const GPtrArray *nodes, GError **error);
-/* The same for those of a plan, once its scratches are gone. */
+/* Has a disk of the plan been unplugged?  Also true when QEMU does not say.  Asked once its scratches are
+ * gone: from then on libvirt deletes nodes by itself. */
+bool capture_orphans_any (const CapturePlan *plan, QmpClient *client);
+/* capture_orphans_delete() for the disks of a plan, once nothing of guardd's stands on them. */
 bool capture_orphans_close (const CapturePlan *plan, QmpClient *client, GError **error);

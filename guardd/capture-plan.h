@@ -41,6 +41,7 @@ typedef struct {
   bool nbd_server;  /* ours is running in QEMU */
   bool transaction; /* it was sent: the old bitmaps may have been stopped */
   bool pulled;      /* every byte is here, and the NBD connections are closed */
+  bool unplugged;   /* a disk may have been unplugged meanwhile: capture-orphan.h */
 } CapturePlan;
 
 /* A guest's fstrim makes all that is free dirty, terabytes at times, of which hardly anything is new: from so
