@@ -142,8 +142,10 @@ job_protect (Job *job, GPtrArray *problems)
     else if (snapshot->manifest->number < end && !bad)
       set_state (job, problems, snapshot, level_name (LEVEL_WARN), NULL);
   }
-  if (good == NULL)
+  if (good == NULL) {
+    watch_set_good (job->guest->watch, 0);
     return;
+  }
   const Finding *worst = findings_worst (incident->findings);
   g_autofree char *hold
       = g_strdup_printf ("guardd: last good one before \"%s\" (alert %.8s)", worst->rule, incident->id);

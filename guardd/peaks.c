@@ -4,6 +4,8 @@
 #define MINUTE_US ((gint64)60 * G_USEC_PER_SEC)
 #define SLOTS_MAX 168
 
+#define HELD_MINUTES 30
+
 /* One ring per horizon: a slot holds the most of its stretch of time. */
 static const struct {
   guint slots;
@@ -15,9 +17,10 @@ static const struct {
 };
 
 typedef struct {
-  gint64 number; /* of the slot since 1970; 0: never used */
-  struct guardd_peak most;
-  gint64 high_us; /* when used_inodes was last nearly this slot's most */
+  gint64 number;                  /* of the slot since 1970; 0: never used */
+  struct guardd_peak most;        /* that was held */
+  struct guardd_peak least;       /* of what was seen; UINT64_MAX: not known.  The hour's alone are used. */
+  gint64 high_us[PEAKS_COUNTERS]; /* when what was held was last nearly this slot's most */
 } Slot;
 
 struct Peaks {
@@ -43,40 +46,79 @@ raise_to (guint64 *most, guint64 value)
     *most = value;
 }
 
-/* A fiftieth less: files come and go on any guest. */
-static guint64
-almost (guint64 most)
+static void
+lower_to (guint64 *least, guint64 value)
 {
-  return most / 50 * 49;
+  *least = MIN (*least, value);
 }
 
-/* Of a fall that began within the hour: what a quiet guest does. */
+static void
+lower_all (struct guardd_peak *least, const struct guardd_peak *to)
+{
+  lower_to (&least->used_bytes, to->used_bytes);
+  lower_to (&least->used_inodes, to->used_inodes);
+  lower_to (&least->used_dirs, to->used_dirs);
+}
+
+static guint64
+counter_of (const struct guardd_peak *peak, PeaksCounter counter)
+{
+  return counter == PEAKS_BYTES ? peak->used_bytes : peak->used_inodes;
+}
+
 static guint64
 nearly (guint64 most)
 {
   return most - most / 500;
 }
 
-static void
-slot_add (Slot *slot, gint64 number, gint64 time_us, const struct guardd_peak *peak)
+static const struct guardd_peak unknown = { G_MAXUINT64, G_MAXUINT64, G_MAXUINT64 };
+
+static Slot *
+slot_at (Peaks *peaks, guint horizon, gint64 time_us)
 {
+  gint64 number = time_us / shapes[horizon].width_us;
+  Slot *slot = &peaks->slots[horizon][number % shapes[horizon].slots];
   if (slot->number != number)
-    *slot = (Slot){ .number = number };
-  raise_to (&slot->most.used_bytes, peak->used_bytes);
-  raise_to (&slot->most.used_inodes, peak->used_inodes);
-  raise_to (&slot->most.used_dirs, peak->used_dirs);
-  if (peak->used_inodes != G_MAXUINT64 && peak->used_inodes >= nearly (slot->most.used_inodes))
-    slot->high_us = time_us;
+    *slot = (Slot){ .number = number, .least = unknown };
+  return slot;
+}
+
+static void
+slot_raise (Slot *slot, gint64 time_us, const struct guardd_peak *held)
+{
+  raise_to (&slot->most.used_bytes, held->used_bytes);
+  raise_to (&slot->most.used_inodes, held->used_inodes);
+  raise_to (&slot->most.used_dirs, held->used_dirs);
+  for (guint i = 0; i < PEAKS_COUNTERS; i++) {
+    guint64 value = counter_of (held, i);
+    if (value != G_MAXUINT64 && value >= nearly (counter_of (&slot->most, i)))
+      slot->high_us[i] = time_us;
+  }
+}
+
+/* The least that was seen in the half hour before. */
+static struct guardd_peak
+find_held (const Peaks *peaks, gint64 now_us)
+{
+  struct guardd_peak held = unknown;
+  gint64 now = now_us / MINUTE_US;
+  for (guint n = 0; n < shapes[GUARDD_HORIZON_HOUR].slots; n++) {
+    const Slot *slot = &peaks->slots[GUARDD_HORIZON_HOUR][n];
+    if (slot->number > now - HELD_MINUTES && slot->number <= now)
+      lower_all (&held, &slot->least);
+  }
+  return held;
 }
 
 void
 peaks_add (Peaks *peaks, gint64 now_us, const struct guardd_structure *is)
 {
-  struct guardd_peak peak = { is->used_bytes, is->used_inodes, is->used_dirs };
-  for (guint i = 0; i < GUARDD_HORIZONS; i++) {
-    gint64 number = now_us / shapes[i].width_us;
-    slot_add (&peaks->slots[i][number % shapes[i].slots], number, now_us, &peak);
-  }
+  const struct guardd_peak seen = { is->used_bytes, is->used_inodes, is->used_dirs };
+  lower_all (&slot_at (peaks, GUARDD_HORIZON_HOUR, now_us)->least, &seen);
+  const struct guardd_peak held = find_held (peaks, now_us);
+  for (guint i = 0; i < GUARDD_HORIZONS; i++)
+    slot_raise (slot_at (peaks, i, now_us), now_us, &held);
 }
 
 /* Whether a slot's time lies within its horizon. */
@@ -103,23 +145,52 @@ peaks_get (const Peaks *peaks, gint64 now_us, struct guardd_peak peaks_of[GUARDD
   }
 }
 
+/* How high is high, so that what is lower has begun to fall. */
+static guint64
+find_high (const struct guardd_peak most[GUARDD_HORIZONS], enum guardd_horizon horizon, PeaksCounter counter,
+           guint64 is)
+{
+  guint64 hour = counter_of (&most[GUARDD_HORIZON_HOUR], counter);
+  guint64 top = counter_of (&most[horizon], counter), high = top - top / 50;
+  /* It fell within this hour: what a quiet guest does. */
+  if (hour > 0 && (horizon == GUARDD_HORIZON_HOUR || hour >= high))
+    high = MIN (nearly (hour), hour - (hour > is ? hour - is : 0) / 50);
+  return high;
+}
+
 gint64
-peaks_last_high (const Peaks *peaks, gint64 now_us)
+peaks_last_high (const Peaks *peaks, gint64 now_us, enum guardd_horizon horizon, PeaksCounter counter,
+                 guint64 is)
 {
   struct guardd_peak most[GUARDD_HORIZONS];
   gint64 last = 0;
   peaks_get (peaks, now_us, most);
-  guint64 hour = most[GUARDD_HORIZON_HOUR].used_inodes, high = almost (most[GUARDD_HORIZON_WEEK].used_inodes);
-  if (hour >= high)
-    high = nearly (hour);
-  for (guint i = 0; i < GUARDD_HORIZONS; i++)
+  guint64 high = find_high (most, horizon, counter, is);
+  for (guint i = 0; high > 0 && i < GUARDD_HORIZONS; i++)
     for (guint n = 0; n < shapes[i].slots; n++) {
       const Slot *slot = &peaks->slots[i][n];
-      if (slot_counts (slot, i, now_us) && slot->most.used_inodes >= high)
-        last = MAX (last, slot->high_us);
+      if (slot_counts (slot, i, now_us) && counter_of (&slot->most, counter) >= high)
+        last = MAX (last, slot->high_us[counter]);
     }
   return last;
 }
+
+/* --- in a file --- */
+
+/* A slot's numbers, in order; an earlier guardd wrote the first five, and in them what was seen. */
+enum {
+  NUMBER,
+  MOST_BYTES,
+  MOST_INODES,
+  MOST_DIRS,
+  HIGH_INODES,
+  HIGH_BYTES,
+  LEAST_BYTES,
+  LEAST_INODES,
+  LEAST_DIRS,
+  NUMBERS,
+};
+#define NUMBERS_BEFORE HIGH_BYTES
 
 json_object *
 peaks_to_json (const Peaks *peaks)
@@ -131,10 +202,18 @@ peaks_to_json (const Peaks *peaks)
       const Slot *slot = &peaks->slots[i][n];
       if (slot->number == 0)
         continue;
-      const gint64 numbers[] = { slot->number, (gint64)slot->most.used_bytes, (gint64)slot->most.used_inodes,
-                                 (gint64)slot->most.used_dirs, slot->high_us };
+      const gint64 numbers[NUMBERS] = { [NUMBER] = slot->number,
+                                        [MOST_BYTES] = (gint64)slot->most.used_bytes,
+                                        [MOST_INODES] = (gint64)slot->most.used_inodes,
+                                        [MOST_DIRS] = (gint64)slot->most.used_dirs,
+                                        [HIGH_INODES] = slot->high_us[PEAKS_INODES],
+                                        [HIGH_BYTES] = slot->high_us[PEAKS_BYTES],
+                                        [LEAST_BYTES] = (gint64)slot->least.used_bytes, /* -1: not known */
+                                        [LEAST_INODES] = (gint64)slot->least.used_inodes,
+                                        [LEAST_DIRS] = (gint64)slot->least.used_dirs };
+      guint length = i == GUARDD_HORIZON_HOUR ? NUMBERS : LEAST_BYTES;
       json_object *values = json_object_new_array ();
-      for (guint v = 0; v < G_N_ELEMENTS (numbers); v++)
+      for (guint v = 0; v < length; v++)
         json_object_array_add (values, json_object_new_int64 (numbers[v]));
       json_object_array_add (ring, values);
     }
@@ -150,6 +229,29 @@ number_at (json_object *array, size_t index)
   return value > 0 ? (guint64)value : 0;
 }
 
+static guint64
+least_at (json_object *array, size_t index)
+{
+  gint64 value = json_object_get_int64 (json_object_array_get_idx (array, index));
+  return value < 0 ? G_MAXUINT64 : (guint64)value;
+}
+
+static Slot
+slot_from_json (json_object *values)
+{
+  Slot slot = { .number = (gint64)number_at (values, NUMBER),
+                .most = { number_at (values, MOST_BYTES), number_at (values, MOST_INODES),
+                          number_at (values, MOST_DIRS) },
+                .least = unknown };
+  size_t n = json_object_array_length (values);
+  slot.high_us[PEAKS_INODES] = (gint64)number_at (values, HIGH_INODES);
+  slot.high_us[PEAKS_BYTES] = (gint64)number_at (values, n > HIGH_BYTES ? HIGH_BYTES : HIGH_INODES);
+  if (n == NUMBERS)
+    slot.least = (struct guardd_peak){ least_at (values, LEAST_BYTES), least_at (values, LEAST_INODES),
+                                       least_at (values, LEAST_DIRS) };
+  return slot;
+}
+
 Peaks *
 peaks_from_json (json_object *json)
 {
@@ -160,12 +262,11 @@ peaks_from_json (json_object *json)
     size_t n = json_object_is_type (ring, json_type_array) ? json_object_array_length (ring) : 0;
     for (size_t s = 0; s < n; s++) {
       json_object *values = json_object_array_get_idx (ring, s);
-      if (!json_object_is_type (values, json_type_array) || json_object_array_length (values) != 5)
+      if (!json_object_is_type (values, json_type_array)
+          || json_object_array_length (values) < NUMBERS_BEFORE)
         continue;
-      guint64 number = number_at (values, 0);
-      struct guardd_peak peak = { number_at (values, 1), number_at (values, 2), number_at (values, 3) };
-      slot_add (&peaks->slots[i][number % shapes[i].slots], (gint64)number, (gint64)number_at (values, 4),
-                &peak);
+      Slot slot = slot_from_json (values);
+      peaks->slots[i][slot.number % shapes[i].slots] = slot;
     }
   }
   return peaks;

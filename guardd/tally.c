@@ -85,16 +85,20 @@ tally_get (const Tally *tally, gint64 now_us, struct guardd_recent *recent)
   }
 }
 
+/* Of what is in use, or belongs to the filesystem itself. */
 static guint64
-became_high (const struct guardd_recent *sum)
+harmed (const struct guardd_recent *sum)
 {
-  static const enum guardd_change_class classes[]
-      = { GUARDD_CHANGE_LOW_TO_HIGH, GUARDD_CHANGE_LOW_TO_MID, GUARDD_CHANGE_ZERO_TO_HIGH };
-  guint64 high = sum->exchange.freed_low_bytes + sum->exchange.taken_high_bytes;
+  static const enum guardd_change_class classes[] = { GUARDD_CHANGE_LOW_TO_HIGH, GUARDD_CHANGE_LOW_TO_MID,
+                                                      GUARDD_CHANGE_ZERO_TO_HIGH, GUARDD_CHANGE_TO_ZERO };
+  static const enum guardd_change_place places[]
+      = { GUARDD_PLACE_KEPT, GUARDD_PLACE_LATE, GUARDD_PLACE_METADATA, GUARDD_PLACE_NEW };
+  guint64 bytes = sum->exchange.freed_low_bytes + sum->exchange.taken_high_bytes;
   for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
-    high += sum->changed[classes[i]][GUARDD_PLACE_KEPT] + sum->changed[classes[i]][GUARDD_PLACE_LATE]
-            + sum->changed[classes[i]][GUARDD_PLACE_NEW];
-  return high;
+    for (guint j = 0; j < G_N_ELEMENTS (places); j++)
+      if (classes[i] != GUARDD_CHANGE_TO_ZERO || places[j] != GUARDD_PLACE_NEW) /* freed: fstrim's */
+        bytes += sum->changed[classes[i]][places[j]];
+  return bytes;
 }
 
 gint64
@@ -102,10 +106,10 @@ tally_began (const Tally *tally, gint64 now_us)
 {
   struct guardd_recent recent;
   tally_get (tally, now_us, &recent);
-  guint64 all = became_high (&recent);
+  guint64 all = harmed (&recent);
   for (guint i = 0; all > 0 && i < tally->entries->len; i++) {
     const Entry *entry = &g_array_index (tally->entries, Entry, i);
-    if (entry->time_us > now_us - TALLY_US && became_high (&entry->sum) >= all / PART_MIN)
+    if (entry->time_us > now_us - TALLY_US && harmed (&entry->sum) >= all / PART_MIN)
       return entry->time_us;
   }
   return 0;

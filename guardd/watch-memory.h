@@ -47,6 +47,10 @@ void watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us,
 /* What was judged last becomes what is normal. */
 void watch_learn (Watch *watch, gint64 time_us);
 
+/* --- watch-sign.c --- */
+/* Nothing from then on is good. */
+gint64 watch_first_sign (Watch *watch, const GPtrArray *findings, gint64 time_us);
+
 /* --- watch-file.c --- */
 void watch_load (Watch *watch);
 void watch_save (Watch *watch); /* a failure is a warning */

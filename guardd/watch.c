@@ -123,36 +123,6 @@ any_lasting (const GPtrArray *findings)
   return false;
 }
 
-/* When the counters of the structure of a slow fall were last high; 0: not known. */
-static gint64
-fall_began (Watch *watch, const Finding *finding, gint64 time_us)
-{
-  const WatchMemory *memory = watch_memory (watch, finding->disk);
-  gint64 began = 0;
-  if (finding->slow == GUARDD_SLOW_RECENT)
-    return tally_began (memory->tally, time_us) - 1; /* that snapshot is bad */
-  for (guint i = 0; i < memory->structures->len; i++) {
-    const WatchStructure *structure = memory->structures->pdata[i];
-    if (finding->structure[0] == '\0' || strcmp (structure->path, finding->structure) == 0)
-      began = MAX (began, peaks_last_high (structure->peaks, time_us));
-  }
-  return began;
-}
-
-/* A slow fall began long before it was enough to be found. */
-static gint64
-first_sign (Watch *watch, const GPtrArray *findings, gint64 time_us)
-{
-  gint64 sign = time_us;
-  for (guint i = 0; i < findings->len; i++) {
-    const Finding *finding = findings->pdata[i];
-    gint64 began = finding->slow && finding->level >= LEVEL_WARN ? fall_began (watch, finding, time_us) : 0;
-    if (began > 0)
-      sign = MIN (sign, began + 1); /* what was seen then is good */
-  }
-  return sign;
-}
-
 static GPtrArray *
 copy_findings (const GPtrArray *findings)
 {
@@ -171,7 +141,7 @@ open_incident (Watch *watch, guint64 number, gint64 time_us, Verdict *verdict)
   incident->opened_us = incident->last_us = time_us;
   incident->first_bad = number;
   incident->good = watch->good;
-  incident->sign_us = first_sign (watch, verdict->findings, time_us);
+  incident->sign_us = watch_first_sign (watch, verdict->findings, time_us);
   incident->findings = copy_findings (verdict->findings);
   watch->incident = incident;
   verdict->opened = true;

@@ -31,7 +31,8 @@ enum guardd_horizon {
   GUARDD_HORIZONS,
 };
 
-/* The most that a structure's counters said within each horizon, the present included; 0: not known. */
+/* The most that a structure held within each horizon, before now; 0: not known.  Held is what was there for
+ * half an hour, or since this disk is known. */
 struct guardd_peak {
   uint64_t used_bytes, used_inodes, used_dirs;
 };
@@ -102,8 +103,9 @@ struct guardd_judge_input {
 /* Where the beginning of what was found is to be looked for. */
 enum guardd_slow {
   GUARDD_SLOW_NOT = 0,
-  GUARDD_SLOW_PEAK,   /* found against a peak: it began before `before` was seen */
+  GUARDD_SLOW_PEAK,   /* fewer inodes in use: it may have begun before `before` was seen, within `horizon` */
   GUARDD_SLOW_RECENT, /* found in `recent`: it may have begun in any of its snapshots */
+  GUARDD_SLOW_PEAK_BYTES, /* fewer bytes in use, likewise */
 };
 
 struct guardd_finding {

@@ -3,7 +3,7 @@
 
 Its name, the disk that the guest has (golden.py; mounted at /m where it can be), what is done, and for attacks the least
 that must be found, for benign ones the most that may be.  Scripts run as the guest's root; /m is on /dev/vda (or on its
-first partition, or volume).  `prepare` runs before guardd has seen the guest well.
+first partition, or volume).  `prepare` runs before guardd takes snapshots of it.
 """
 from dataclasses import dataclass
 
