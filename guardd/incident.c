@@ -46,6 +46,8 @@ incident_to_json (const Incident *incident)
   json_object_object_add (object, "opened_us", json_object_new_int64 (incident->opened_us));
   json_object_object_add (object, "last_us", json_object_new_int64 (incident->last_us));
   json_object_object_add (object, "sign_us", json_object_new_int64 (incident->sign_us));
+  json_object_object_add (object, "quiet_us", json_object_new_int64 (incident->quiet_us));
+  json_add_bool (object, "rolled_back", incident->rolled_back);
   json_add_u64 (object, "first_bad", incident->first_bad);
   json_add_u64 (object, "good", incident->good);
   json_object_object_add (object, "findings", findings_to_json (incident->findings));
@@ -67,6 +69,8 @@ incident_from_json (json_object *json, GError **error)
       && json_get_array (json, "findings", &findings, error)
       && (incident->findings = findings_from_json (findings, error)) != NULL) {
     incident->id = g_strdup (id);
+    json_get_i64 (json, "quiet_us", &incident->quiet_us, NULL); /* an earlier guardd wrote neither */
+    json_get_bool (json, "rolled_back", &incident->rolled_back, NULL);
     if (level_from_name (level, &incident->level) && g_uuid_string_is_valid (id))
       return incident;
     g_set_error (error, JSON_ERROR, 0, "level or id: there is no such");

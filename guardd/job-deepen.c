@@ -231,10 +231,36 @@ job_deepen (Daemon *daemon, Guest *guest)
     start (daemon, guest, deepening_new (incident, incident->first_bad));
 }
 
+typedef struct {
+  guint64 number;
+} RolledBack;
+
+static bool
+rolled_back_run (Job *job, GError **error)
+{
+  const RolledBack *data = job->data;
+  watch_rolled_back (job->guest->watch, data->number);
+  return true;
+}
+
+/* Looks at what is there after the rollback come later, and end it. */
+static void
+note_rolled_back (Daemon *daemon, Guest *guest, guint64 number)
+{
+  RolledBack *data = g_new0 (RolledBack, 1);
+  data->number = number;
+  Job *job = job_new (daemon, guest, NULL);
+  job->data = data;
+  job->data_free = g_free;
+  job->run = rolled_back_run;
+  job_start_look (job);
+}
+
 void
 job_rolled_back (Daemon *daemon, Guest *guest, guint64 number)
 {
   const Incident *incident = guest->incident;
+  note_rolled_back (daemon, guest, number);
   if (incident == NULL || !incident_is_listed (incident) || number > incident->good)
     return;
   Job *job = job_new (daemon, guest, NULL);

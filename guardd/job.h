@@ -75,7 +75,7 @@ void job_protect (Job *job, GPtrArray *problems);
 void job_deepen (Daemon *daemon, Guest *guest);
 /* Which are gone since they were listed last. */
 void job_deepen_scheduled (Daemon *daemon, Guest *guest);
-/* All disks are as in that snapshot: an incident that only lists have found may be over. */
+/* All disks are as in that snapshot: the open incident may be over. */
 void job_rolled_back (Daemon *daemon, Guest *guest, guint64 number);
 
 /* --- job-capture.c --- */

@@ -15,6 +15,13 @@ add_unseen (const WatchDisk *disk, GPtrArray *findings, GPtrArray *blind)
   blind_spots_add (blind, disk->target, "", "", false, finding->text);
 }
 
+/* While an incident is open time stands still for what is normal, or the ruin would be in an hour. */
+static gint64
+peaks_time (const Watch *watch, gint64 time_us)
+{
+  return watch->incident ? MIN (watch->incident->opened_us, time_us) : time_us;
+}
+
 /* What the detectors may know of this disk besides what was seen of it. */
 static void
 recall (Watch *watch, WatchMemory *memory, gint64 time_us, const WatchDisk *disk,
@@ -24,7 +31,7 @@ recall (Watch *watch, WatchMemory *memory, gint64 time_us, const WatchDisk *disk
   for (guint i = 0; i < disk->seen->n_structures; i++) {
     const WatchStructure *structure = watch_structure (memory, &disk->seen->structures[i], false);
     if (structure)
-      peaks_get (structure->peaks, time_us, peaks[i]);
+      peaks_get (structure->peaks, peaks_time (watch, time_us), peaks[i]);
   }
   baseline_step (before, disk->seen, &memory->step);
   memory->step.span_us = memory->last_us ? time_us - memory->last_us : 0;

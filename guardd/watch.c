@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define SAVE_US (60 * G_USEC_PER_SEC)
-/* What was found in a change, not in a state, is over when nothing more of it is found for so long. */
+/* An incident is over when nothing more is found for so long. */
 #define QUIET_US ((gint64)3600 * G_USEC_PER_SEC)
 
 static void
@@ -147,16 +147,28 @@ open_incident (Watch *watch, guint64 number, gint64 time_us, Verdict *verdict)
   verdict->opened = true;
 }
 
+/* Whether it is over: junk in the place of what was deleted makes the counters as they were, so nothing but
+ * guardd's own rollback is believed at once. */
+static bool
+is_over (Incident *incident, gint64 time_us, Level level)
+{
+  if (level >= LEVEL_WARN)
+    incident->last_us = time_us;
+  if (level >= LEVEL_BLIND) { /* blindness ends nothing */
+    incident->quiet_us = 0;
+    return false;
+  }
+  if (incident->quiet_us == 0)
+    incident->quiet_us = time_us;
+  return !incident_is_listed (incident) && (incident->rolled_back || time_us - incident->quiet_us > QUIET_US);
+}
+
 static void
 follow_incident (Watch *watch, gint64 time_us, Verdict *verdict)
 {
   Incident *incident = watch->incident;
-  bool found = verdict->level >= LEVEL_WARN, was_lasting = any_lasting (incident->findings);
-  if (found)
-    incident->last_us = time_us;
-  /* Blindness ends nothing. */
-  if (!found && !incident_is_listed (incident) && verdict->level != LEVEL_BLIND
-      && (was_lasting || time_us - incident->last_us > QUIET_US)) {
+  bool was_lasting = any_lasting (incident->findings);
+  if (is_over (incident, time_us, verdict->level)) {
     verdict->resolved = g_steal_pointer (&watch->incident);
     return;
   }
@@ -221,6 +233,20 @@ watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray *fin
   }
   watch_add_findings (watch, watch->incident->id, findings);
   return opened;
+}
+
+void
+watch_rolled_back (Watch *watch, guint64 number)
+{
+  GHashTableIter iter;
+  gpointer memory;
+  if (watch->incident == NULL || number > watch->incident->good)
+    return;
+  watch->incident->rolled_back = true;
+  g_hash_table_iter_init (&iter, watch->disks);
+  while (g_hash_table_iter_next (&iter, NULL, &memory))
+    tally_clear (((WatchMemory *)memory)->tally); /* it is undone */
+  watch_save (watch);
 }
 
 Incident *

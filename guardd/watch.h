@@ -26,6 +26,8 @@ typedef struct {
   guint64 first_bad;   /* number of that snapshot */
   guint64 good;        /* number of the newest snapshot before the first sign; 0: there is none */
   gint64 sign_us;      /* nothing from here on is good */
+  gint64 quiet_us;     /* since when nothing has been found, and all was seen; 0: something has */
+  bool rolled_back;    /* by guardd, to what was good: it ends with the next look that finds nothing */
   GPtrArray *findings; /* Finding: of when it was opened, or raised */
 } Incident;
 
@@ -34,7 +36,7 @@ typedef struct {
   GPtrArray *findings; /* Finding: of this snapshot */
   GPtrArray *blind;    /* BlindSpot: what its rules cannot see */
   bool opened, raised; /* by this snapshot */
-  Incident *resolved;  /* that it ended, since all is as it was, or quiet for an hour; NULL: none */
+  Incident *resolved;  /* that it ended: quiet for an hour, or rolled back; NULL: none */
 } Verdict;
 void verdict_clear (Verdict *verdict);
 
@@ -59,6 +61,8 @@ typedef struct {
 /* What two lists of files say, warn at least, when nobody had suspected anything: opens an incident; false:
  * one is open already, and they are added to it. */
 bool watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray *findings);
+/* Guardd has put all disks back to what snapshot `number` has. */
+void watch_rolled_back (Watch *watch, guint64 number);
 /* All files are back: ends the incident `id` if lists alone have found it, and returns it, to be freed; NULL:
  * nothing has happened. */
 Incident *watch_end_listed (Watch *watch, const char *id);

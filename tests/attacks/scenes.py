@@ -106,7 +106,32 @@ def rolled_back(bed, golden):
         f"incident {resolved}, then {' '.join(after)}, {more} more alerts")
 
 
+def covered_up(bed, golden):
+    """All is removed little by little and replaced by as much junk: that ends no incident, and last-good has all of it."""
+    name = "junk"
+    guest = guest_on(bed, golden, name)
+    known(bed, name)
+    count = int(guest.sh("cd /; /bin/find /m | wc -l"))
+    before = verdicts(bed, name)[-1]["number"]
+    guest.sh("rm -rf $(ls -d /m/files/* | head -n 5); sync", timeout=100)  # too few for an alarm
+    begun = bed.sh("snapshot-list", name)["snapshots"][-1]["number"]
+    bed.wait(lambda: verdicts(bed, name)[-1]["number"] > begun, 60, "a look at what is left")
+    early = verdicts(bed, name)[-1]["verdict"]
+    guest.sh("rm -rf /m/files /m/documents; sync", timeout=100)
+    bed.wait(lambda: alerts(bed, name), 60, "an alert")
+    guest.sh(f"mkdir /m/junk; dd if=/dev/urandom of=/m/junk/big bs=1M count=120 2>/dev/null; i=0; while [ $i -lt {count} ]; do echo $i >/m/junk/$i; i=$((i + 1)); done; sync",
+             timeout=300)
+    number = bed.sh("snapshot-list", name)["snapshots"][-1]["number"]
+    bed.wait(lambda: verdicts(bed, name)[-1]["number"] >= number + 3, 120, "verdicts on the junk")
+    alert, = alerts(bed, name)
+    after, good = verdicts(bed, name)[-1]["verdict"], bed.sh("snapshot-info", name, "last-good")["number"]
+    guest.destroy()
+    return early in ("ok", "info") and not alert["resolved"] and after == "critical" and before <= good <= begun, (
+        f"{early}, {after}, incident {alert['resolved'] or 'open'}, last-good {good} (known {before}, begun by {begun})")
+
+
 SCENES = [
+    ("removed, and junk in its place", True, covered_up),
     ("all guests at once", True, at_once),
     ("logs wiped", True, logs_wiped),
     ("snapshot rollback by the operator", False, rolled_back),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is a loss, and since when: over hours and days that pass in a moment. */
+/* What is a loss, since when, and when it is over: over hours and days that pass in a moment. */
 #include "guardd/tally.h"
 
 #include "watch-fixture.h"
@@ -219,6 +219,83 @@ test_zeroing_counts (void)
   tally_free (tally);
 }
 
+/* --- when it is over --- */
+
+static gint64
+ruin (Fixture *fixture)
+{
+  g_assert_cmpint (judge_counts (fixture, START, FILES, 10 * GIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, 900, 10 * GIB), ==, LEVEL_CRITICAL);
+  return START + MINUTE;
+}
+
+/* As many files of junk: the counters are as they were, and nothing is well. */
+static void
+test_junk (Fixture *fixture, gconstpointer data)
+{
+  gint64 time = ruin (fixture), back = time + MINUTE;
+  for (time = back; time <= back + HOUR; time += MINUTE)
+    g_assert_cmpint (judge_counts (fixture, time, FILES, 10 * GIB), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, time, FILES, 10 * GIB), ==, LEVEL_OK);
+  g_assert_null (watch_incident (fixture->watch));
+}
+
+/* The hour is one of looks: not of a guest that was off, nor of one that nobody could see. */
+static void
+test_quiet_is_seen (Fixture *fixture, gconstpointer data)
+{
+  gint64 time = ruin (fixture) + 5 * HOUR;
+  g_assert_cmpint (judge_counts (fixture, time, FILES, 10 * GIB), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, time + 50 * MINUTE, FILES, 10 * GIB), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge (fixture, time + 51 * MINUTE, NULL), ==, LEVEL_CRITICAL);
+  restart (fixture);
+  g_assert_cmpint (judge_counts (fixture, time + 2 * HOUR, FILES, 10 * GIB), ==, LEVEL_CRITICAL);
+  restart (fixture);
+  g_assert_cmpint (judge_counts (fixture, time + 3 * HOUR + MINUTE, FILES, 10 * GIB), ==, LEVEL_OK);
+}
+
+static void
+test_rolled_back (Fixture *fixture, gconstpointer data)
+{
+  gint64 time = ruin (fixture);
+  watch_rolled_back (fixture->watch, 2); /* to the ruin */
+  g_assert_cmpint (judge_counts (fixture, time += MINUTE, FILES, 10 * GIB), ==, LEVEL_CRITICAL);
+  watch_rolled_back (fixture->watch, 1);
+  restart (fixture);
+  g_assert_cmpint (judge (fixture, time += MINUTE, NULL), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, time += MINUTE, FILES, 10 * GIB), ==, LEVEL_OK);
+  g_assert_null (watch_incident (fixture->watch));
+}
+
+/* Encrypted minutes ago, and undone: the sum of the last minutes is not held against what is back. */
+static void
+test_rolled_back_encryption (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 10 * GIB);
+  g_assert_cmpint (judge (fixture, START, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 200 * MIB;
+  g_assert_cmpint (judge (fixture, START + MINUTE, &seen), ==, LEVEL_CRITICAL);
+  watch_rolled_back (fixture->watch, 1);
+  g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, FILES, 10 * GIB), ==, LEVEL_OK);
+}
+
+/* Too few files for the rules of days, so found against the hour's most alone: an hour later it is as bad. */
+static void
+test_ruin_stays (Fixture *fixture, gconstpointer data)
+{
+  guint64 files = 700;
+  gint64 time = START;
+  stay (fixture, time, time + MINUTE, files, 10 * GIB);
+  Level level = LEVEL_OK;
+  while (level < LEVEL_CRITICAL && files > 100)
+    level = judge_counts (fixture, time += MINUTE, files -= 14, 10 * GIB);
+  g_assert_cmpint (level, ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, time + 9 * HOUR, files, 10 * GIB), ==, LEVEL_CRITICAL);
+  g_assert_cmpstr (fixture->rule, ==, "mass-deletion");
+  g_assert_cmpint (judge_counts (fixture, time + 3 * DAY, files, 10 * GIB), ==, LEVEL_CRITICAL);
+  g_assert_cmpstr (fixture->rule, ==, "mass-deletion");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -240,5 +317,10 @@ main (int argc, char **argv)
   ADD ("last-good-has-all-bytes", test_bytes_over_two_looks);
   ADD ("a-busy-guest's-last-good-is-not-old", test_busy_before);
   g_test_add_func ("/loss/zeroing-has-a-beginning", test_zeroing_counts);
+  ADD ("junk-in-its-place-ends-nothing", test_junk);
+  ADD ("an-hour-of-quiet-was-seen", test_quiet_is_seen);
+  ADD ("a-rollback-ends-it-at-once", test_rolled_back);
+  ADD ("a-rollback-undoes-encryption", test_rolled_back_encryption);
+  ADD ("a-ruin-stays-one", test_ruin_stays);
   return g_test_run ();
 }

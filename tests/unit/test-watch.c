@@ -41,6 +41,7 @@ test_sudden (Fixture *fixture, gconstpointer data)
   /* The ruin does not become what is normal. */
   g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, 900, 9ull << 30), ==, LEVEL_CRITICAL);
   g_assert_cmpint (judge_counts (fixture, START + 9 * HOUR, 900, 9ull << 30), ==, LEVEL_CRITICAL);
+  watch_rolled_back (fixture->watch, 1);
   g_assert_cmpint (judge_counts (fixture, START + 10 * HOUR, FILES, 10ull << 30), ==, LEVEL_OK);
   g_assert_null (watch_incident (fixture->watch));
 }
@@ -72,6 +73,7 @@ test_memory_survives (Fixture *fixture, gconstpointer data)
   g_autofree char *id = g_strdup (watch_incident (fixture->watch)->id);
   restart (fixture);
   g_assert_cmpstr (watch_incident (fixture->watch)->id, ==, id);
+  watch_rolled_back (fixture->watch, 1);
   g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, FILES, 10ull << 30), ==, LEVEL_OK);
 }
 
@@ -123,6 +125,7 @@ test_listed_too (Fixture *fixture, gconstpointer data)
   watch_add_findings (fixture->watch, watch_incident (fixture->watch)->id, findings);
   g_assert_null (watch_end_listed (fixture->watch, watch_incident (fixture->watch)->id));
   g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, FILES, 10ull << 30), ==, LEVEL_CRITICAL);
+  g_assert_cmpint (judge_counts (fixture, START + HOUR, FILES, 10ull << 30), ==, LEVEL_CRITICAL);
   g_assert_cmpint (judge_counts (fixture, START + 3 * HOUR, FILES, 10ull << 30), ==, LEVEL_OK);
 }
 
