@@ -14,6 +14,12 @@ inspect = auto
 inspect_every = 20s
 [protect listed*]
 policy = listed
+[protect all*]
+policy = default
+[protect back]
+policy = default
+[protect junk]
+policy = default
 """
 MOUNT = """mkdir -p /m /run/cryptsetup /run/lock/lvm; ln -sf /proc/mounts /etc/mtab
 if head -c 7 /dev/vda | grep -q NTFS; then ntfs-3g -o big_writes /dev/vda /m
