@@ -195,8 +195,8 @@ log_verdict (Job *job, const WatchData *data)
   for (guint i = 0; i < data->problems->len; i++)
     g_warning ("%s: %s", guest->name, (char *)data->problems->pdata[i]);
   if (data->verdict.resolved)
-    g_message ("%s: snapshot %" G_GUINT64_FORMAT ": all is as it was before alert %.8s", guest->name, number,
-               data->verdict.resolved->id);
+    g_message ("%s: snapshot %" G_GUINT64_FORMAT ": nothing more is found: alert %.8s is over", guest->name,
+               number, data->verdict.resolved->id);
   bool news = data->verdict.opened || data->verdict.raised || data->verdict.level == LEVEL_INFO
               || (data->verdict.level == LEVEL_BLIND && guest->blind <= 1);
   for (guint i = 0; news && i < data->verdict.findings->len; i++) {
