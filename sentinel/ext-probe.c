@@ -18,12 +18,10 @@ backup_agrees (struct ext *fs)
   return true;
 }
 
-/* Inode tables and journal are the filesystem's own, whatever is stored. */
 static uint64_t
 own_bytes (const struct ext *fs)
 {
-  uint64_t table = ((uint64_t)fs->group_inodes * fs->inode_size + fs->block_size - 1) / fs->block_size;
-  return (table * fs->groups + ext_journal_blocks (fs->journal)) * fs->block_size;
+  return (ext_own_blocks (fs) + ext_journal_blocks (fs->journal)) * fs->block_size;
 }
 
 static void

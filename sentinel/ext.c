@@ -5,7 +5,10 @@
 
 #define SUPER_AT 1024u
 #define COMPAT_HAS_JOURNAL 0x4u
+#define COMPAT_RESIZE_INODE 0x10u
 #define COMPAT_SPARSE_SUPER2 0x200u
+#define COMPAT_ORPHAN_FILE 0x1000u
+#define ORPHAN_FILE_BLOCKS 512u /* the most that mke2fs makes it of */
 #define INCOMPAT_RECOVER 0x4u
 #define INCOMPAT_JOURNAL_DEV 0x8u
 #define INCOMPAT_64BIT 0x80u
@@ -79,6 +82,33 @@ uint64_t
 ext_group_start (const struct ext *fs, uint32_t group)
 {
   return fs->first_block + (uint64_t)group * fs->group_blocks;
+}
+
+/* Blocks of descriptors that are not beside a superblock: each meta group's first, second and last group
+ * have one. */
+static uint64_t
+count_spread (const struct ext *fs, uint32_t per_block)
+{
+  uint64_t first = (uint64_t)fs->first_meta_group * per_block;
+  if (!(fs->incompat & EXT_INCOMPAT_META_BG) || first >= fs->groups)
+    return 0;
+  uint64_t whole = (fs->groups - first) / per_block, rest = (fs->groups - first) % per_block;
+  return 3 * whole + (rest < 2 ? rest : 2);
+}
+
+uint64_t
+ext_own_blocks (const struct ext *fs)
+{
+  uint32_t per_block = fs->block_size / fs->descriptor_size;
+  uint32_t n = (fs->groups + per_block - 1) / per_block;
+  if (fs->incompat & EXT_INCOMPAT_META_BG && n > fs->first_meta_group)
+    n = fs->first_meta_group;
+  uint64_t table = ((uint64_t)fs->group_inodes * fs->inode_size + fs->block_size - 1) / fs->block_size;
+  uint64_t own = fs->first_block + (table + 2) * fs->groups + count_spread (fs, per_block); /* 2: bitmaps */
+  for (uint32_t group = 0; group < fs->groups; group++)
+    if (ext_group_has_super (fs, group))
+      own += 1 + n + (fs->compat & COMPAT_RESIZE_INODE ? le16 (fs->super + 0xce) : 0);
+  return own + (fs->compat & COMPAT_ORPHAN_FILE ? ORPHAN_FILE_BLOCKS : 0);
 }
 
 bool

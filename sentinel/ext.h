@@ -35,6 +35,8 @@ void ext_close (struct ext *fs);
 bool ext_read_block (struct ext *fs, uint64_t block, void *data);
 uint64_t ext_group_start (const struct ext *fs, uint32_t group);
 bool ext_group_has_super (const struct ext *fs, uint32_t group);
+/* What is the filesystem's own whatever is stored: superblocks, descriptors, bitmaps, inode tables. */
+uint64_t ext_own_blocks (const struct ext *fs);
 
 struct ext_group {
   uint64_t block_bitmap, inode_bitmap, inode_table;

@@ -34,6 +34,20 @@ count_bits (const struct ntfs *fs, const struct ntfs_stream *stream, uint64_t *b
   return true;
 }
 
+/* What a file of the volume's own has of it; of those that begin with so much after mkntfs. */
+static uint64_t
+own_bytes (const struct ntfs *fs, unsigned record_number, struct ntfs_stream *stream)
+{
+  uint8_t record[NTFS_RECORD_MAX];
+  if (!ntfs_read_record (fs, fs->mft + (uint64_t)record_number * fs->record, record)
+      || !ntfs_find_stream (fs, record, NTFS_DATA, stream) || stream->is_resident)
+    return 0;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < stream->n_runs; i++)
+    bytes += stream->runs[i].length;
+  return bytes;
+}
+
 static bool
 count (const struct ntfs *fs, struct guardd_structure *ntfs)
 {
@@ -53,6 +67,9 @@ count (const struct ntfs *fs, struct guardd_structure *ntfs)
   ntfs->used_bytes = clusters * fs->cluster;
   if (ntfs->used_bytes > ntfs->total_bytes)
     ntfs->used_bytes = ntfs->total_bytes; /* bits behind the end are set */
+  uint64_t own = own_bytes (fs, NTFS_MFT, stream) + own_bytes (fs, NTFS_LOGFILE, stream)
+                 + own_bytes (fs, NTFS_BITMAP, stream);
+  ntfs->used_bytes = ntfs->used_bytes > own ? ntfs->used_bytes - own : 0;
   ntfs->flags
       |= GUARDD_STRUCTURE_COUNTED | GUARDD_STRUCTURE_LAGGING | (sampled ? GUARDD_STRUCTURE_SAMPLED : 0);
   return true;

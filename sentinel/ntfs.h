@@ -9,6 +9,8 @@
 
 #define NTFS_RUNS_MAX 512u
 #define NTFS_RECORD_MAX 4096u
+#define NTFS_MFT 0u
+#define NTFS_LOGFILE 2u
 #define NTFS_BITMAP 6u /* record of the volume's map of clusters */
 #define NTFS_DATA 0x80u
 #define NTFS_RECORD_BITMAP 0xb0u
