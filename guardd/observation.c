@@ -91,6 +91,8 @@ structure_to_json (const struct guardd_structure *is)
   add_number (object, "made", is->made);
   add_hex (object, "generation", &is->generation, sizeof is->generation);
   add_hex (object, "digest", &is->digest, sizeof is->digest);
+  if (is->key != 0)
+    add_hex (object, "key", &is->key, sizeof is->key);
   add_number (object, "total_bytes", is->total_bytes);
   add_number (object, "used_bytes", is->used_bytes);
   add_number (object, "total_inodes", is->total_inodes);
@@ -143,6 +145,8 @@ structure_from_json (json_object *object, struct guardd_structure *is, GError **
       || !get_hex (object, "uuid", is->uuid, sizeof is->uuid, error)
       || !get_hex (object, "generation", &is->generation, sizeof is->generation, error)
       || !get_hex (object, "digest", &is->digest, sizeof is->digest, error)
+      || (json_object_object_get_ex (object, "key", NULL)
+          && !get_hex (object, "key", &is->key, sizeof is->key, error))
       || !json_opt_u64 (object, "offset", &is->offset, error)
       || !json_opt_u64 (object, "length", &is->length, error)
       || !json_opt_u64 (object, "made", &is->made, error)

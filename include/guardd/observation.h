@@ -28,7 +28,8 @@ enum guardd_structure_kind {
   GUARDD_STRUCTURE_EXFAT,
   GUARDD_STRUCTURE_SWAP,
   GUARDD_STRUCTURE_PV, /* LVM2 physical volume */
-  GUARDD_STRUCTURE_LV, /* a linear logical volume that lies on this PV alone */
+  GUARDD_STRUCTURE_LV, /* a logical volume that people see; OPAQUE: not linear on this PV alone, and with a
+                          length of 0 elsewhere, or with nothing of its own */
   GUARDD_STRUCTURE_MD, /* Linux RAID member */
   GUARDD_STRUCTURE_LUKS,
   GUARDD_STRUCTURE_BITLOCKER,
@@ -42,8 +43,9 @@ enum guardd_structure_flags {
   GUARDD_STRUCTURE_DAMAGED = 1u << 3,     /* the magic is there, what follows cannot be */
   GUARDD_STRUCTURE_PRIMARY_BAD = 1u << 4, /* seen through its backup copy only */
   GUARDD_STRUCTURE_BACKUP_BAD = 1u << 5,  /* the backup copy is gone, or another's */
-  GUARDD_STRUCTURE_OPAQUE = 1u << 6,      /* encrypted: nothing inside can be seen */
+  GUARDD_STRUCTURE_OPAQUE = 1u << 6,      /* encrypted, or spread over disks: nothing inside can be seen */
   GUARDD_STRUCTURE_KEYS_GONE = 1u << 7,   /* no key slot is left, or its area is zero */
+  GUARDD_STRUCTURE_OVERLAID = 1u << 8,    /* a table, or what is newer, was written over its start */
 };
 
 struct guardd_structure {
@@ -56,6 +58,7 @@ struct guardd_structure {
   uint64_t made;         /* seconds since 1970; 0: not known */
   uint64_t generation;   /* grows with every change, for those that count (btrfs, LUKS2, VG seqno) */
   uint64_t digest;       /* FNV-1a of what must stay as it is while generation and uuid do: key areas */
+  uint64_t key;          /* FNV-1a of what tells the volume key from any other (LUKS); 0: not known */
   uint64_t total_bytes;  /* the filesystem's size by itself */
   uint64_t used_bytes;   /* the rest with GUARDD_STRUCTURE_COUNTED; UINT64_MAX: this one is not known */
   uint64_t total_inodes; /* or MFT records */

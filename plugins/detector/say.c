@@ -41,6 +41,14 @@ say_is_filesystem (const struct guardd_structure *is)
   return is->kind >= GUARDD_STRUCTURE_EXT && is->kind <= GUARDD_STRUCTURE_EXFAT;
 }
 
+const char *
+say_opaque (const struct guardd_structure *is)
+{
+  if (is->kind == GUARDD_STRUCTURE_LV)
+    return "on more disks than this one, or thin, striped or mirrored by LVM";
+  return is->kind == GUARDD_STRUCTURE_MD ? "a part of a RAID" : "encrypted by the guest";
+}
+
 const struct guardd_structure *
 say_find (const struct guardd_observation *seen, uint32_t kind, const char *path)
 {

@@ -18,6 +18,8 @@ struct say_name {
 };
 struct say_name say_name (const struct say *say, const struct guardd_structure *is);
 bool say_is_filesystem (const struct guardd_structure *is);
+/* Why nothing inside of it can be seen (GUARDD_STRUCTURE_OPAQUE). */
+const char *say_opaque (const struct guardd_structure *is);
 /* before's counterpart: the same kind at the same path; NULL: none. */
 const struct guardd_structure *say_find (const struct guardd_observation *seen, uint32_t kind,
                                          const char *path);

@@ -68,8 +68,8 @@ print_structure (const struct guardd_structure *is)
   static const char *const kinds[]
       = { "unknown", "mbr",   "gpt",  "partition", "ext", "xfs", "btrfs", "ntfs",
           "fat",     "exfat", "swap", "pv",        "lv",  "md",  "luks",  "bitlocker" };
-  static const char *const flags[]
-      = { "counted", "lagging", "sampled", "damaged", "primary-bad", "backup-bad", "opaque", "keys-gone" };
+  static const char *const flags[] = { "counted",    "lagging", "sampled",   "damaged", "primary-bad",
+                                       "backup-bad", "opaque",  "keys-gone", "overlaid" };
   printf ("{\"kind\": \"%s\", \"path\": \"%s\", \"flags\": [", kinds[is->kind], is->path);
   const char *comma = "";
   for (unsigned i = 0; i < sizeof flags / sizeof flags[0]; i++)
@@ -86,6 +86,7 @@ print_structure (const struct guardd_structure *is)
   print_number ("made", is->made);
   print_number ("generation", is->generation);
   print_number ("digest", is->digest);
+  print_number ("key", is->key);
   print_number ("total_bytes", is->total_bytes);
   print_number ("used_bytes", is->used_bytes);
   print_number ("total_inodes", is->total_inodes);

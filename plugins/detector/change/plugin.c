@@ -69,9 +69,9 @@ blind (void *instance, const struct guardd_call *call, const struct guardd_judge
     say_blind (&to, ZERO_RULES " " CONTENT_RULES, "", false,
                "this is the first look at the disk: what its blocks were before is not known");
   for (uint32_t i = 0; i < input->now->n_structures; i++)
-    if (input->now->structures[i].flags & GUARDD_STRUCTURE_OPAQUE)
+    if (input->now->structures[i].flags & GUARDD_STRUCTURE_OPAQUE && input->now->structures[i].length > 0)
       say_blind (&to, ZERO_RULES " " CONTENT_RULES, input->now->structures[i].path, false,
-                 "encrypted by the guest: all of it looks random, and nothing says what is in use");
+                 "%s: nothing says what of it is in use", say_opaque (&input->now->structures[i]));
   if (input->history)
     find_blind_changes (&to, input->history);
   return 0;

@@ -48,9 +48,9 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
 static void
 find_blind (const struct say_blindness *to, const struct guardd_structure *is)
 {
-  if (is->flags & GUARDD_STRUCTURE_OPAQUE)
+  if (is->flags & GUARDD_STRUCTURE_OPAQUE && is->length > 0)
     say_blind (to, FILE_RULES " " BYTE_RULES, is->path, false,
-               "encrypted by the guest: neither files nor bytes in use can be counted");
+               "%s: neither files nor bytes in use can be counted", say_opaque (is));
   else if (is->kind == GUARDD_STRUCTURE_UNKNOWN)
     say_blind (to, FILE_RULES " " BYTE_RULES, is->path, false,
                "what is there is of no kind that is known here: nothing in it can be counted");
