@@ -18,7 +18,8 @@ count_fat32 (const struct view *view, const uint8_t *boot, struct guardd_structu
   uint8_t info[512];
   if (!view_read (view, info_at, info, sizeof info) || le32 (info) != 0x41615252)
     return;
-  uint64_t own = (le16 (boot + 14) + (uint64_t)boot[16] * le32 (boot + 36)) * sector; /* before the clusters */
+  uint64_t own
+      = (le16 (boot + 14) + (uint64_t)boot[16] * le32 (boot + 36)) * sector; /* before the clusters */
   uint64_t clusters = own < fat->total_bytes ? (fat->total_bytes - own) / cluster : 0;
   uint32_t free = le32 (info + 488);
   if (free > clusters) /* 0xffffffff: not known */

@@ -131,6 +131,17 @@ take_string (struct lvm_text *text, char *value, size_t size)
   value[length] = '\0';
 }
 
+bool
+lvm_quoted (struct lvm_text *text, char *value, size_t size)
+{
+  while (text->at < text->end && *text->at != '"')
+    text->at++;
+  if (text->at >= text->end)
+    return false;
+  take_string (text, value, size);
+  return true;
+}
+
 void
 lvm_string (struct lvm_text section, const char *name, char *value, size_t size)
 {

@@ -25,5 +25,7 @@ bool lvm_find (struct lvm_text section, const char *name, struct lvm_item *item)
 uint64_t lvm_number (struct lvm_text section, const char *name); /* 0: not there */
 /* The value between quotes, cut to fit; "" if there is none. */
 void lvm_string (struct lvm_text section, const char *name, char *value, size_t size);
+/* The next string between quotes, of whatever is in a text; false: none is left. */
+bool lvm_quoted (struct lvm_text *text, char *value, size_t size);
 /* First strings and numbers of an array: ["pv0", 0]. */
 bool lvm_stripe (struct lvm_text section, char pv[64], uint64_t *extent);

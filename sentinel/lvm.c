@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * LVM2 physical volumes: label, metadata area, and the logical volumes that lie on this volume alone in
- * linear segments.  Format: lvm2, lib/format_text/layout.h and lib/label/label.h.
+ * LVM2 physical volumes: label and metadata area.  Format: lvm2, lib/format_text/layout.h and
+ * lib/label/label.h.
  */
+#include "lvm.h"
 #include "bytes.h"
-#include "lvm-text.h"
 #include "probe.h"
-
-#include <stdio.h>
 
 #define LABEL_SECTORS 4u
 #define METADATA_MAX (1024u * 1024)
-#define SEGMENTS_MAX 128u
-
-struct pv {
-  const struct view *view;
-  char id[33];              /* without dashes */
-  uint64_t area, area_size; /* of the first metadata area, bytes; 0: none */
-  uint32_t label_sector;
-};
 
 static bool
 read_label (struct pv *pv)
@@ -73,86 +63,6 @@ read_text (const struct pv *pv, size_t *length)
   return NULL;
 }
 
-static bool
-same_id (const char *dashed, const char id[33])
-{
-  while (*id)
-    if (*dashed == '-')
-      dashed++;
-    else if (*dashed++ != *id++)
-      return false;
-  return true;
-}
-
-/* The name that the volume group has for this volume, and where its extents start. */
-static bool
-find_self (struct lvm_text group, const struct pv *pv, char name[64], uint64_t *start)
-{
-  struct lvm_item volumes, volume;
-  if (!lvm_find (group, "physical_volumes", &volumes))
-    return false;
-  while (lvm_next (&volumes.value, &volume)) {
-    char id[64];
-    lvm_string (volume.value, "id", id, sizeof id);
-    if (!volume.is_section || !same_id (id, pv->id))
-      continue;
-    memcpy (name, volume.name, 64);
-    *start = lvm_number (volume.value, "pe_start") * 512;
-    return true;
-  }
-  return false;
-}
-
-/* Puts a volume's segments in order; false if any is not plain, or elsewhere. */
-static bool
-map_volume (const struct pv *pv, struct lvm_text volume, const char *self, uint64_t start, uint64_t extent,
-            struct view *map)
-{
-  uint64_t n = lvm_number (volume, "segment_count");
-  if (n == 0 || n > SEGMENTS_MAX)
-    return false;
-  for (uint64_t i = 1; i <= n; i++) {
-    char name[32], type[16], stripe[64];
-    struct lvm_item segment;
-    uint64_t first;
-    snprintf (name, sizeof name, "segment%u", (unsigned)i);
-    if (!lvm_find (volume, name, &segment))
-      return false;
-    lvm_string (segment.value, "type", type, sizeof type);
-    uint64_t count = lvm_number (segment.value, "extent_count");
-    if (strcmp (type, "striped") || lvm_number (segment.value, "stripe_count") != 1
-        || !lvm_stripe (segment.value, stripe, &first) || strcmp (stripe, self)
-        || first > pv->view->length / extent || count > pv->view->length / extent
-        || !view_append (map, pv->view, start + first * extent, count * extent))
-      return false;
-  }
-  return true;
-}
-
-static void
-probe_volumes (struct probe *probe, const struct pv *pv, struct lvm_text group, const char *path)
-{
-  char self[64];
-  uint64_t start, extent = lvm_number (group, "extent_size") * 512;
-  struct lvm_item volumes, volume;
-  if (extent == 0 || extent > pv->view->length || !find_self (group, pv, self, &start)
-      || !lvm_find (group, "logical_volumes", &volumes))
-    return;
-  while (lvm_next (&volumes.value, &volume)) {
-    struct view *map = calloc (1, sizeof *map);
-    if (map == NULL)
-      return;
-    map->source = pv->view->source;
-    if (volume.is_section && map_volume (pv, volume.value, self, start, extent, map) && map->length > 0) {
-      char inside[64];
-      probe_path (inside, path, volume.name);
-      probe_add (probe, GUARDD_STRUCTURE_LV, map, inside);
-      probe_inside (probe, map, inside);
-    }
-    free (map);
-  }
-}
-
 bool
 probe_pv (struct probe *probe, const struct view *view, const char *path)
 {
@@ -179,6 +89,6 @@ probe_pv (struct probe *probe, const struct view *view, const char *path)
   id = fnv (FNV_START, vg_id, strlen (vg_id));
   memcpy (is->uuid + 8, &id, sizeof id);
   is->generation = lvm_number (group.value, "seqno");
-  probe_volumes (probe, &pv, group.value, path);
+  lvm_probe_volumes (probe, &pv, group.value, path);
   return true;
 }

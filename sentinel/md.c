@@ -35,6 +35,7 @@ probe_v0 (struct probe *probe, const struct view *view, const char *path)
     memcpy (md->uuid, super + 20, 4);
     memcpy (md->uuid + 4, super + 52, 12);
     md->made = le32 (super + 24);
+    md->flags |= le32 (super + 28) == 1 ? 0 : GUARDD_STRUCTURE_OPAQUE;
   }
   char name[64];
   probe_path (name, path, "md");
@@ -53,6 +54,7 @@ probe_md (struct probe *probe, const struct view *view, const char *path)
   if (md) {
     memcpy (md->uuid, super + 16, 16);
     md->made = le64 (super + 64) & 0xffffffffffull;
+    md->flags |= le32 (super + 72) == 1 ? 0 : GUARDD_STRUCTURE_OPAQUE;
   }
   uint64_t offset = le64 (super + 128), length = le64 (super + 136);
   struct view inside;
