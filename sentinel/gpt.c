@@ -68,6 +68,19 @@ add_partitions (struct probe *probe, const struct view *view, const char *path, 
   }
 }
 
+/* Linux and firmware look for a GPT only where the MBR says that there is one. */
+static bool
+is_announced (const struct view *view)
+{
+  uint8_t mbr[512];
+  if (!view_read (view, 0, mbr, sizeof mbr) || mbr[510] != 0x55 || mbr[511] != 0xaa)
+    return false;
+  for (unsigned i = 0; i < 4; i++)
+    if (mbr[446 + 16 * i + 4] == 0xee && le32 (mbr + 446 + 16 * i + 8) == 1)
+      return true;
+  return false;
+}
+
 static bool
 probe_with (struct probe *probe, const struct view *view, const char *path, uint32_t sector)
 {
@@ -83,11 +96,14 @@ probe_with (struct probe *probe, const struct view *view, const char *path, uint
   bool has_backup = read_table (view, sector, last, backup);
   if (!has_primary && !has_backup)
     return false;
+  bool announced = has_primary && is_announced (view);
+  if (probe->beside && !announced)
+    return false; /* what is left of one that was there before the filesystem */
   const struct table *table = has_primary ? primary : backup;
   struct guardd_structure *gpt = probe_add (probe, GUARDD_STRUCTURE_GPT, view, path);
   if (gpt) {
     memcpy (gpt->uuid, table->guid, 16);
-    if (!has_primary)
+    if (!announced)
       gpt->flags |= GUARDD_STRUCTURE_PRIMARY_BAD;
     if (!has_backup || (has_primary && memcmp (backup->guid, primary->guid, 16)))
       gpt->flags |= GUARDD_STRUCTURE_BACKUP_BAD;

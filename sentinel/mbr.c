@@ -45,6 +45,19 @@ is_table (const uint8_t *sector, uint64_t length)
   return true;
 }
 
+/* Boot sectors of filesystems have room for a table, and it is empty. */
+static bool
+has_partition (const uint8_t *sector)
+{
+  for (unsigned i = 0; i < 4; i++) {
+    struct entry entry;
+    parse (sector, i, &entry);
+    if (entry.type != 0 && entry.type != 0xee && entry.start > 0 && entry.length > 0)
+      return true;
+  }
+  return false;
+}
+
 static void
 add_partition (struct probe *probe, const struct view *view, const char *path, unsigned number,
                const struct entry *entry)
@@ -88,7 +101,8 @@ bool
 probe_mbr (struct probe *probe, const struct view *view, const char *path)
 {
   uint8_t sector[SECTOR];
-  if (!view_read (view, 0, sector, sizeof sector) || !is_table (sector, view->length))
+  if (!view_read (view, 0, sector, sizeof sector) || !is_table (sector, view->length)
+      || (probe->beside && !has_partition (sector)))
     return false;
   struct guardd_structure *mbr = probe_add (probe, GUARDD_STRUCTURE_MBR, view, path);
   if (mbr)

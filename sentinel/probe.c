@@ -52,16 +52,51 @@ is_empty (const struct view *view)
   return true;
 }
 
+/* What does not touch a filesystem's own first block leaves its signature.  mkfs of each kind zeroes what is
+ * looked for here, so it is always the newer one. */
+static bool (*const beside_any[]) (struct probe *, const struct view *, const char *) = {
+  probe_gpt,
+  probe_mbr,
+};
+static bool (*const beside_btrfs[]) (struct probe *, const struct view *, const char *) = {
+  probe_exfat, probe_ntfs, probe_fat, probe_swap, probe_gpt, probe_mbr, /* it begins at 64 KiB */
+};
+
+static void
+look_beside (struct probe *probe, const struct view *view, const char *path, uint32_t found)
+{
+  struct guardd_observation *seen = probe->seen;
+  if (found >= seen->n_structures || seen->structures[found].kind < GUARDD_STRUCTURE_EXT
+      || seen->structures[found].kind > GUARDD_STRUCTURE_EXFAT)
+    return;
+  bool is_btrfs = seen->structures[found].kind == GUARDD_STRUCTURE_BTRFS;
+  size_t n = is_btrfs ? sizeof beside_btrfs / sizeof beside_btrfs[0] : 2;
+  for (size_t i = 0; i < n; i++) {
+    uint32_t first = seen->n_structures;
+    probe->beside = true;
+    bool is = (is_btrfs ? beside_btrfs : beside_any)[i](probe, view, path);
+    probe->beside = false;
+    if (!is || seen->n_structures == first)
+      continue;
+    seen->structures[found].flags |= GUARDD_STRUCTURE_OVERLAID;
+    return;
+  }
+}
+
 void
 probe_inside (struct probe *probe, const struct view *view, const char *path)
 {
   if (probe->depth == PROBE_DEPTH_MAX || view->length == 0)
     return;
+  uint32_t first = probe->seen->n_structures;
   probe->depth++;
+  probe->beside = false;
   size_t i = 0;
   while (i < sizeof readers / sizeof readers[0] && !readers[i](probe, view, path))
     i++;
-  if (i == sizeof readers / sizeof readers[0] && !is_empty (view))
+  if (i < sizeof readers / sizeof readers[0])
+    look_beside (probe, view, path, first);
+  else if (!is_empty (view))
     probe_add (probe, GUARDD_STRUCTURE_UNKNOWN, view, path);
   probe->depth--;
 }

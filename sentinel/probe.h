@@ -23,6 +23,7 @@ struct probe {
   struct guardd_observation *seen;
   struct probe_views *views;
   uint32_t depth;
+  bool beside; /* a filesystem was found here: only what is surely in use as well counts */
 };
 
 /* Looks at all of a disk; seen and views are filled from zero. */
