@@ -11,7 +11,11 @@
 
 #define SLOTS_1 8u
 #define SLOT_ACTIVE 0x00ac71f3u
+#define SLOTS_2 32u
 #define HEADER_2_MAX (4u * 1024 * 1024)
+#define PAGE 4096u
+#define AREA_MAX (512u * 1024)  /* of one key; those of 512 bits have 250 KiB */
+#define KEYS_MAX (1536u * 1024) /* of all keys of one container, for one look */
 
 static int
 hex_digit (char c)
@@ -35,53 +39,114 @@ parse_uuid (uint8_t uuid[16], const uint8_t *text, size_t length)
   }
 }
 
-/* Digests the first page of a key area: nobody writes over the rest and leaves it. */
+/* A key is split so that no sector of its area may be missing: all of it is digested, or of many keys the
+ * most that may be read, evenly. */
 static bool
-key_area (const struct view *view, uint64_t offset, uint64_t *digest)
+key_area (const struct view *view, uint64_t offset, uint64_t length, uint64_t most, uint64_t *digest)
 {
-  uint8_t page[4096];
-  if (!view_read (view, offset, page, sizeof page))
-    return false;
-  *digest = fnv (*digest, page, sizeof page);
-  return !bytes_are_zero (page, sizeof page);
+  uint8_t page[PAGE];
+  bool any = false;
+  uint64_t pages = (length + PAGE - 1) / PAGE, taken = pages < most / PAGE ? pages : most / PAGE;
+  for (uint64_t i = 0; i < taken; i++) {
+    if (!view_read (view, offset + i * pages / taken * PAGE, page, sizeof page))
+      return false;
+    *digest = fnv (*digest, page, sizeof page);
+    any |= !bytes_are_zero (page, sizeof page);
+  }
+  return any;
 }
 
 static void
 look_at_1 (const struct view *view, const uint8_t *header, struct guardd_structure *luks)
 {
-  unsigned active = 0;
-  luks->digest = FNV_START;
+  unsigned active = 0, used = 0;
+  for (unsigned i = 0; i < SLOTS_1; i++)
+    used += be32 (header + 208 + 48 * i) == SLOT_ACTIVE;
+  luks->digest = fnv (FNV_START, header, 592);
+  luks->key = fnv (FNV_START, header + 112, 20);
   for (unsigned i = 0; i < SLOTS_1; i++) {
     const uint8_t *slot = header + 208 + 48 * i;
     if (be32 (slot) != SLOT_ACTIVE)
       continue;
-    if (key_area (view, (uint64_t)be32 (slot + 40) * 512, &luks->digest))
+    uint64_t length = (uint64_t)be32 (header + 108) * be32 (slot + 44);
+    if (length > AREA_MAX || length < PAGE)
+      length = PAGE;
+    if (key_area (view, (uint64_t)be32 (slot + 40) * 512, length, KEYS_MAX / used, &luks->digest))
       active++;
   }
   /* A slot's salt changes whenever its key does: stands for the count that version 1 does not have. */
-  luks->generation = fnv (FNV_START, header + 208, 48 * SLOTS_1) >> 1;
+  luks->generation = fnv (FNV_START, header + 208, 48 * SLOTS_1) >> 1 | 1ull << 62;
   if (active == 0)
     luks->flags |= GUARDD_STRUCTURE_KEYS_GONE;
 }
 
-/* Key slots are the JSON objects whose area has this type; its offset is a string of digits.  The text is
- * written by cryptsetup without spaces; one that is not shows as without keys and changed. */
+/* Calls for each key slot: a JSON object whose area has these types; numbers are strings of digits.  The text
+ * is written by cryptsetup without spaces; one that is not shows as without keys and changed. */
 static unsigned
-count_keys_2 (const struct view *view, const char *json, uint64_t *digest)
+each_area (const struct view *view, const char *json, unsigned of, uint64_t *digest)
 {
-  unsigned active = 0;
-  const char *end = strstr (json, "\"tokens\"");
-  const char *area = strstr (json, "\"keyslots\"");
-  for (unsigned n = 0; area && n < 32; n++) {
+  unsigned n = 0, active = 0;
+  const char *end = strstr (json, "\"tokens\""), *area = strstr (json, "\"keyslots\"");
+  bool ends = area && end && area < end;
+  for (; area && n < SLOTS_2; n++) {
     area = strstr (area, "\"area\":{\"type\":\"");
-    if (area == NULL || (end && area > end && strstr (json, "\"keyslots\"") < end))
+    if (area == NULL || (ends && area > end))
       break;
-    const char *offset = strstr (area, "\"offset\":\"");
+    const char *offset = strstr (area, "\"offset\":\""), *size = strstr (area, "\"size\":\"");
     area++;
-    if (offset && key_area (view, strtoull (offset + 10, NULL, 10), digest))
-      active++;
+    uint64_t length = size ? strtoull (size + 8, NULL, 10) : 0;
+    if (of == 0 || offset == NULL)
+      continue;
+    if (length > AREA_MAX || length < PAGE)
+      length = PAGE;
+    active += key_area (view, strtoull (offset + 10, NULL, 10), length, KEYS_MAX / of, digest);
   }
-  return active;
+  return of == 0 ? n : active;
+}
+
+static int
+base64_digit (char c)
+{
+  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const char *at = c ? strchr (digits, c) : NULL;
+  return at ? (int)(at - digits) : -1;
+}
+
+/* As the bytes that it stands for, which version 1 has as they are: cryptsetup converts one to the other. */
+static uint64_t
+digest_base64 (const char *text)
+{
+  uint64_t hash = FNV_START;
+  uint32_t bits = 0, n = 0;
+  for (int digit; (digit = base64_digit (*text)) >= 0; text++) {
+    bits = bits << 6 | (uint32_t)digit;
+    n += 6;
+    if (n < 8)
+      continue;
+    n -= 8;
+    uint8_t byte = (uint8_t)(bits >> n);
+    hash = fnv (hash, &byte, 1);
+  }
+  return hash;
+}
+
+/* The digest of the volume key that the data is encrypted with; 0: not known, or another is on its way. */
+static uint64_t
+volume_key (const char *json)
+{
+  const char *at = strstr (json, "\"digests\":{");
+  if (at == NULL || strstr (json, "\"online-reencrypt"))
+    return 0;
+  for (unsigned n = 0; n < SLOTS_2; n++) {
+    at = strstr (at, "\"segments\":[");
+    if (at == NULL)
+      return 0;
+    at += strlen ("\"segments\":[");
+    const char *digest = strstr (at, "\"digest\":\"");
+    if (*at == '"' && digest)
+      return digest_base64 (digest + strlen ("\"digest\":\""));
+  }
+  return 0;
 }
 
 static void
@@ -90,7 +155,7 @@ look_at_2 (const struct view *view, const uint8_t *header, struct guardd_structu
   uint64_t size = be64 (header + 8);
   uint8_t second[8];
   luks->generation = be64 (header + 16);
-  luks->digest = FNV_START;
+  luks->digest = fnv (FNV_START, header, 592);
   if (size < 16384 || size > HEADER_2_MAX) {
     luks->flags |= GUARDD_STRUCTURE_DAMAGED;
     return;
@@ -103,7 +168,9 @@ look_at_2 (const struct view *view, const uint8_t *header, struct guardd_structu
     return;
   }
   json[size - 4096] = '\0';
-  if (count_keys_2 (view, json, &luks->digest) == 0)
+  luks->key = volume_key (json);
+  unsigned areas = each_area (view, json, 0, &luks->digest);
+  if (areas == 0 || each_area (view, json, areas, &luks->digest) == 0)
     luks->flags |= GUARDD_STRUCTURE_KEYS_GONE;
 }
 

@@ -267,6 +267,52 @@ def test_gpt_is_read_from_either_copy(_):
         equal(structures(disk), {})
 
 
+def test_gpt_that_the_mbr_does_not_announce_is_bad(_):
+    with image(256 * MIB) as disk:
+        run("sgdisk", "-n", "1:2048:+64M", disk)
+        wipe(disk, 0, 512)
+        equal(structures(disk)["", "gpt"]["flags"], ["primary-bad"])
+
+
+def test_swap_with_a_hibernated_system_is_swap(_):
+    with image(64 * MIB, "mkswap") as disk:
+        first = structures(disk)
+        with open(disk, "r+b") as file:
+            file.seek(4086)
+            file.write(b"S1SUSPEND\0")
+        equal(structures(disk), first)
+
+
+def test_what_is_written_over_a_filesystem_that_shows_through_is_seen(_):
+    tables = {"mbr": ["sfdisk", "-q", "-f"], "gpt": ["sgdisk", "-o", "-n", "1:2048:0"]}
+    for kind, mkfs in (("ext", ["mkfs.ext4", "-q", "-F"]), ("xfs", ["mkfs.xfs", "-q", "-f"]), ("btrfs", ["mkfs.btrfs", "-q", "-f"])):
+        for table, tool in tables.items():
+            if (kind, table) == ("ext", "gpt"):
+                continue  # its second sector is the superblock: nothing is left of it
+            with image(512 * MIB, *mkfs) as disk:
+                equal(list(structures(disk)), [("", kind)])
+                run(*tool, disk, **({"input": "2048\n"} if table == "mbr" else {}))
+                run("mkfs.ext4", "-q", "-F", "-E", f"nodiscard,offset={MIB}", disk, "200M")
+                seen = structures(disk)
+                equal(list(seen), [("", kind), ("", table), ("p1", "partition"), ("p1", "ext")])
+                assert "overlaid" in seen["", kind]["flags"] and "overlaid" not in seen["p1", "ext"]["flags"], seen
+    with image(512 * MIB, "mkfs.btrfs", "-q", "-f") as disk:
+        run("mkntfs", "-Q", "-q", "-F", disk)
+        seen = structures(disk)
+        equal(list(seen), [("", "btrfs"), ("", "ntfs")])
+        assert "overlaid" in seen["", "btrfs"]["flags"] and "overlaid" not in seen["", "ntfs"]["flags"], seen
+
+
+def test_what_mkfs_left_of_a_table_is_not_beside_it(_):
+    for tool in (["mkfs.ext4", "-q", "-F"], ["mkfs.xfs", "-q", "-f"], ["mkfs.btrfs", "-q", "-f"], ["mkntfs", "-Q", "-q", "-F"], ["mkfs.vfat", "-I"]):
+        for table in (["sgdisk", "-n", "1:2048:0"], ["sfdisk", "-q"]):
+            with image(512 * MIB) as disk:
+                run(*table, disk, **({"input": "2048\n"} if table[0] == "sfdisk" else {}))
+                run(*tool, disk)
+                (path, _), = structures(disk)
+                equal(path, "")
+
+
 def test_mbr_partitions_and_what_is_in_them(_):
     with image(256 * MIB) as disk:
         table = "1: start=2048,size=100M\n2: size=120M,type=E\n5: size=40M\n6: size=20M\n"
@@ -277,19 +323,26 @@ def test_mbr_partitions_and_what_is_in_them(_):
         equal(seen["p1", "ext"]["offset"], MIB)
 
 
+@contextlib.contextmanager
+def lvm(disk):
+    """Runs LVM's tools on a disk, without device-mapper."""
+    loop = run("losetup", "-f", "--show", disk).strip()
+    options = ["--driverloaded", "n", "--config", f'devices {{ filter=["a|^{loop}$|","r|.*|"] use_devicesfile=0 }} backup {{ backup=0 archive=0 }}']
+    try:
+        yield lambda tool, *more: run(tool, *options, "-qq", *[loop if word == "DISK" else word for word in more])
+    finally:
+        run("losetup", "-d", loop)
+
+
 def test_lvm_volumes_are_followed(_):
     with image(256 * MIB) as disk:
         volume = disk.parent / "lv"
-        loop = run("losetup", "-f", "--show", disk).strip()
-        options = ["--driverloaded", "n", "--config", f'devices {{ filter=["a|^{loop}$|","r|.*|"] use_devicesfile=0 }}']
-        try:
-            run("pvcreate", *options, "-qq", loop)
-            run("vgcreate", *options, "-qq", "v", loop)
-            for name, size in (("a", "40m"), ("b.x-y+z", "20m"), ("a", "+12m")):
-                tool = ["lvextend", "-L", size, f"v/{name}"] if "+" == size[0] else ["lvcreate", "-an", "-Zn", "-L", size, "-n", name, "v"]
-                run(tool[0], *options, "-qq", *tool[1:])
-        finally:
-            run("losetup", "-d", loop)
+        with lvm(disk) as tool:
+            tool("pvcreate", "DISK")
+            tool("vgcreate", "v", "DISK")
+            for name, size in (("a", "40m"), ("b.x-y+z", "20m")):
+                tool("lvcreate", "-an", "-Zn", "-L", size, "-n", name, "v")
+            tool("lvextend", "-L", "+12m", "v/a")
         seen = structures(disk)
         equal([path for path, kind in seen if kind == "lv"], ["a", "b.x-y+z"])
         equal(seen["a", "lv"]["length"], 52 * MIB)
@@ -306,6 +359,41 @@ def test_lvm_volumes_are_followed(_):
         equal(list(structures(disk)), [("", "pv")])
         wipe(disk, 0, 4096)
         assert ("", "pv") not in structures(disk)
+
+
+def logical_volume(number, name, visible, segment):
+    status = '["READ", "WRITE", "VISIBLE"]' if visible else '["READ", "WRITE"]'
+    return (f'{name} {{\nid = "{f"{number:06}-" + "-".join(["AAAA"] * 5)}-AAAAAA"\nstatus = {status}\nflags = []\nsegment_count = 1\n'
+            f'segment1 {{\nstart_extent = 0\nextent_count = 5\n{segment}\n}}\n}}\n')
+
+
+def test_lvm_volumes_that_cannot_be_followed_are_known_and_pieces_are_not(_):
+    with image(256 * MIB) as disk:
+        text = disk.parent / "text"
+        linear = 'type = "striped"\nstripe_count = 1\nstripes = [ "pv0", %u ]'
+        with lvm(disk) as tool:
+            tool("pvcreate", "DISK")
+            tool("vgcreate", "v", "DISK")
+            tool("lvcreate", "-an", "-Zn", "-L", "20m", "-n", "plain", "v")
+            tool("vgcfgbackup", "-f", text, "v")
+            made = [logical_volume(1, "snapshot0", True, 'type = "snapshot"\nchunk_size = 8\norigin = "plain"\ncow_store = "snap"'),
+                    logical_volume(2, "snap", True, linear % 5),
+                    logical_volume(3, "pool_tmeta", False, linear % 10), logical_volume(4, "pool_tdata", False, linear % 15),
+                    logical_volume(5, "pool", True, 'type = "thin-pool"\nmetadata = "pool_tmeta"\npool = "pool_tdata"\ntransaction_id = 2\nchunk_size = 128'),
+                    logical_volume(6, "thin", True, 'type = "thin"\nthin_pool = "pool"\ntransaction_id = 0\ndevice_id = 1'),
+                    logical_volume(7, "clone", True, 'type = "thin"\nthin_pool = "pool"\ntransaction_id = 1\ndevice_id = 2\norigin = "thin"')]
+            text.write_text(text.read_text().replace("\t\tplain {", "".join(made) + "\t\tplain {"))
+            tool("vgcfgrestore", "--force", "-y", "-f", text, "v")
+        with open(disk, "r+b") as file:
+            for extent in (5, 10, 15):  # what is in a store or a pool's pieces is nobody's filesystem
+                file.seek(MIB + extent * 4 * MIB)
+                file.write(os.urandom(8192))
+        seen = structures(disk)
+        volumes = {path: (item["flags"], item["length"] > 0) for (path, kind), item in seen.items() if kind == "lv"}
+        equal(volumes, {"plain": ([], True), "snap": ([], True), "pool": (["opaque"], False), "thin": (["opaque"], True),
+                        "clone": (["opaque"], False)})
+        equal([path for path, kind in seen if kind == "unknown"], [])
+        assert seen["thin", "lv"]["uuid"] != seen["plain", "lv"]["uuid"]
 
 
 def encrypt(disk, kind):
@@ -326,6 +414,63 @@ def test_luks_keys_that_are_erased_show(_):
             assert second["generation"] != first["generation"] and second["digest"] != first["digest"]
             run("cryptsetup", "erase", "-q", disk)
             assert "keys-gone" in structures(disk)["", "luks"]["flags"]
+
+
+def key_areas(disk):
+    """Where each key lies: (first byte, length)."""
+    lines = run("cryptsetup", "luksDump", disk).splitlines()
+    for at, line in enumerate(lines):
+        word = line.split(":")[-1].split()
+        if "Area offset" in line:
+            yield int(word[0]), int(lines[at + 1].split(":")[-1].split()[0])
+        elif "Key material offset" in line:
+            yield int(word[0]) * 512, 256000
+
+
+def test_luks_keys_are_looked_at_to_their_last_sector(_):
+    for kind in ("luks1", "luks2"):
+        with image(64 * MIB) as disk:
+            encrypt(disk, kind)
+            first, whole = look(disk), disk.read_bytes()
+            (start, length), = key_areas(disk)
+            for at in (start, start + length // 2 // 512 * 512, start + 255488):
+                disk.write_bytes(whole)
+                with open(disk, "r+b") as file:
+                    file.seek(at)
+                    file.write(os.urandom(512))
+                second = look(disk)["structures"][0]
+                equal(second["generation"], first["structures"][0]["generation"])
+                assert second["digest"] != first["structures"][0]["digest"], f"{kind}: a sector at {at - start} of {length}"
+            assert first["read_bytes"] < 2 * MIB, first["read_bytes"]
+
+
+def test_luks_volume_key_tells_a_format_from_another_key(_):
+    for kind in ("luks1", "luks2"):
+        with image(64 * MIB) as disk:
+            encrypt(disk, kind)
+            keys = [structures(disk)["", "luks"]["key"]]
+            identity = run("cryptsetup", "luksUUID", disk).strip()
+            run("cryptsetup", "luksAddKey", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", disk, input="secret\nother\n")
+            keys.append(structures(disk)["", "luks"]["key"])
+            if kind == "luks1":
+                run("cryptsetup", "convert", "-q", "--type", "luks2", disk)
+                keys.append(structures(disk)["", "luks"]["key"])
+            assert keys[0] != 0 and len(set(keys)) == 1, (kind, keys)
+            run("cryptsetup", "luksFormat", "-q", "--type", kind, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--uuid", identity,
+                disk, "-", input="secret")
+            again = structures(disk)["", "luks"]
+            equal(again["uuid"], identity.replace("-", ""))
+            assert again["key"] not in (0, keys[0])
+
+
+def test_luks_many_keys_are_read_within_bounds(_):
+    with image(64 * MIB) as disk:
+        encrypt(disk, "luks2")
+        for _ in range(11):
+            run("cryptsetup", "luksAddKey", "-q", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", disk, input="secret\nsecret\n")
+        seen = look(disk)
+        equal(seen["structures"][0]["flags"], ["opaque"])
+        assert seen["read_bytes"] < 2 * MIB, seen["read_bytes"]
 
 
 def test_luks2_is_found_by_its_second_header(_):
