@@ -20,6 +20,7 @@ ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv
 REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
 PUNCH = "for f in /m/documents/*; do fallocate -p -o 0 -l 1M $f; done; sync"
 DROP = (f"for i in 1 2 3 4 5 6 7 8; do rm $({LIST} | head -n $(($({LIST} | wc -l) / 4))); sync; sleep 4; done")
+FEW = "rm -rf /m/*; " + "".join(random(f"/m/vm{n}.img", 30) for n in (1, 2, 3)) + "sync"
 UUID_EXT = "U=$(tune2fs -l /dev/vda | sed -n 's/.*UUID: *//p'); "
 UUID_XFS = "U=$(xfs_db -r -c uuid /dev/vda | sed 's/.*= //'); "
 UUID_BTRFS = "U=$(btrfs inspect-internal dump-super /dev/vda | sed -n 's/^fsid\\s*//p'); "
@@ -49,6 +50,12 @@ ATTACKS = [
     wipe("mkfs.ext4 over a large ext4, no discard", "large ext4", OFF + "mkfs.ext4 -q -F -E nodiscard /dev/vda"),
     wipe("mkfs.xfs over a large xfs, no discard", "large xfs", OFF + "mkfs.xfs -q -f -K /dev/vda"),
     wipe("mkntfs over a large ntfs", "large ntfs", OFF + "mkntfs -Q -q -F /dev/vda"),
+    wipe("mkfs.ext4 over three big files", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda; sync", prepare=FEW),
+    wipe("wipefs -a of three big files, xfs", "xfs", OFF + "wipefs -q -a /dev/vda; sync", prepare=FEW),
+    # what was there shows through
+    wipe("mkntfs over btrfs", "btrfs", OFF + "mkntfs -Q -q -F /dev/vda; sync"),
+    wipe("a table and mkfs.ext4 in its partition, over ext4", "ext4", OFF + "echo 2048 | sfdisk -q -f /dev/vda 2>/dev/null; mkfs.ext4 -q -F -E nodiscard /dev/vda1; sync"),
+    wipe("a table and mkfs.ext4 in its partition, over btrfs", "btrfs", OFF + "sgdisk -o -n 1:2048:0 /dev/vda >/dev/null; mkfs.ext4 -q -F -E nodiscard /dev/vda1; sync"),
     # removed
     wipe("rm -rf of all, large ext4", "large ext4", "rm -rf /m/*; sync"),
     wipe("rm -rf of all, large xfs", "large xfs", "rm -rf /m/*; sync", late=100),
@@ -117,12 +124,15 @@ ATTACKS = [
     wipe("MBR zeroed", "mbr", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("MBR, a new table over the old", "mbr", OFF + "echo ';' | sfdisk -q -f --wipe always /dev/vda 2>/dev/null; sync"),
     wipe("GPT, first copy zeroed", "gpt", OFF + zeros("/dev/vda", "bs=512 seek=1 count=33")),
+    wipe("GPT, protective MBR zeroed", "gpt", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("GPT, both copies", "gpt", OFF + "sgdisk -Z /dev/vda >/dev/null; sync"),
     wipe("GPT, a new table over the old", "gpt", OFF + "sgdisk -o /dev/vda >/dev/null; sync"),
     wipe("GPT, one partition deleted", "gpt", OFF + "sgdisk -d 1 /dev/vda >/dev/null; sync"),
     wipe("LUKS header zeroed", "luks", zeros("/dev/vda", "bs=1M count=4")),
     wipe("LUKS keys erased", "luks", "cryptsetup erase -q /dev/vda; sync"),
     wipe("LUKS key slots overwritten", "luks", "dd if=/dev/urandom of=/dev/vda bs=4096 seek=8 count=64 conv=notrunc 2>/dev/null; sync"),
+    wipe("LUKS key overwritten behind its first page", "luks", "dd if=/dev/urandom of=/dev/vda bs=4096 seek=9 count=20 conv=notrunc 2>/dev/null; sync"),
+    wipe("luksFormat, same UUID", "luks", f"U=$(cryptsetup luksUUID /dev/vda); printf mine | cryptsetup luksFormat -q {KEYED} --uuid $U /dev/vda -; sync"),
     wipe("luksFormat over LUKS", "luks", f"printf mine | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
     wipe("luksFormat over ext4", "ext4", OFF + f"printf mine | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
     wipe("NTFS, MFT overwritten", "ntfs", OFF + "dd if=/dev/urandom of=/dev/vda bs=4096 seek=4 count=64 conv=notrunc 2>/dev/null; sync"),

@@ -102,6 +102,14 @@ BENIGN = [
     fine("LUKS key added", "luks", f"printf secret >/tmp/a; printf other >/tmp/b; cryptsetup luksAddKey -q {KEYED} --key-file /tmp/a /dev/vda /tmp/b; sync"),
     fine("logical volume and filesystem grown", "lvm", "lvextend -qq -L +60M data/mail; resize2fs /dev/data/mail 2>/dev/null; sync"),
     fine("a new logical volume formatted", "lvm", "lvcreate -qq -y -Wn -Zn -L 100M -n more data; mkfs.ext4 -q /dev/data/more; sync"),
+    fine("snapshot of a logical volume made and removed", "lvm", "lvcreate -qq -s -L 60M -n snap data/mail; sync; sleep 10; lvremove -qq -f data/snap; sync"),
+    fine("a volume group without volumes removed", "empty", "vgremove -qq new; pvremove -qq /dev/vda; sync", prepare="pvcreate -qq /dev/vda; vgcreate -qq new /dev/vda; sync"),
+    fine("GPT identifiers made anew", "gpt", "umount /m; sgdisk -G /dev/vda >/dev/null; mount /dev/vda1 /m; sync"),
+    fine("MBR converted to GPT", "mbr", "umount /m; sgdisk -g /dev/vda >/dev/null; mount /dev/vda1 /m; sync"),
+    fine("another disk identifier", "mbr", "umount /m; sfdisk -q --disk-id /dev/vda 0x12345678; mount /dev/vda1 /m; sync"),
+    fine("partition made again, larger", "gpt", "umount /m; sgdisk -d 2 -d 1 -n 1:2048:0 /dev/vda >/dev/null; mount /dev/vda1 /m; sync"),
+    fine("hibernated and resumed", "gpt", "printf 'S1SUSPEND\\0' | dd of=/dev/vda2 bs=1 seek=4086 conv=notrunc 2>/dev/null; sync; sleep 8; "
+         "printf 'SWAPSPACE2' | dd of=/dev/vda2 bs=1 seek=4086 conv=notrunc 2>/dev/null; sync", prepare="mkswap /dev/vda2 >/dev/null; sync"),
     # new disks
     fine("first format of an empty disk", "empty", "mkfs.ext4 -q /dev/vda; sync"),
     fine("first partitions and format", "empty", "sgdisk -n 1:0:0 /dev/vda >/dev/null; sync; mkfs.xfs -q -f /dev/vda1; sync"),
@@ -109,6 +117,7 @@ BENIGN = [
     fine("lazy inode tables", "empty", "mkfs.ext4 -q -E lazy_itable_init=1 /dev/vda; mkdir -p /m; mount /dev/vda /m; sleep 8; sync"),
     fine("first format of a second partition", "gpt", "mkfs.ext4 -q /dev/vda2; sync"),
     fine("luksFormat of an empty disk", "empty", f"printf secret | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
+    fine("luksFormat after random bytes", "empty", f"printf secret | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync", prepare="dd if=/dev/urandom of=/dev/vda bs=1M count=200 2>/dev/null; sync"),
     fine("first volume group and volume", "empty", "pvcreate -qq /dev/vda; vgcreate -qq new /dev/vda; lvcreate -qq -y -Wn -Zn -L 200M -n one new; "
          "mkfs.xfs -q /dev/new/one; sync"),
     fine("swap made anew", "empty", "swapoff /dev/vda; mkswap /dev/vda >/dev/null; swapon /dev/vda; sync", prepare="mkswap /dev/vda >/dev/null; swapon /dev/vda; sync"),
