@@ -20,7 +20,7 @@ ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv
 REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
 PUNCH = "for f in /m/documents/*; do fallocate -p -o 0 -l 1M $f; done; sync"
 DROP = (f"for i in 1 2 3 4 5 6 7 8; do rm $({LIST} | head -n $(($({LIST} | wc -l) / 4))); sync; sleep 4; done")
-FEW = "rm -rf /m/*; " + "".join(random(f"/m/vm{n}.img", 30) for n in (1, 2, 3)) + "sync"
+FEW = "mkdir -p /m; mount /dev/vda /m; " + "".join(random(f"/m/vm{n}.img", 30) for n in (1, 2, 3)) + "sync"
 UUID_EXT = "U=$(tune2fs -l /dev/vda | sed -n 's/.*UUID: *//p'); "
 UUID_XFS = "U=$(xfs_db -r -c uuid /dev/vda | sed 's/.*= //'); "
 UUID_BTRFS = "U=$(btrfs inspect-internal dump-super /dev/vda | sed -n 's/^fsid\\s*//p'); "
@@ -50,8 +50,8 @@ ATTACKS = [
     wipe("mkfs.ext4 over a large ext4, no discard", "large ext4", OFF + "mkfs.ext4 -q -F -E nodiscard /dev/vda"),
     wipe("mkfs.xfs over a large xfs, no discard", "large xfs", OFF + "mkfs.xfs -q -f -K /dev/vda"),
     wipe("mkntfs over a large ntfs", "large ntfs", OFF + "mkntfs -Q -q -F /dev/vda"),
-    wipe("mkfs.ext4 over three big files", "ext4", OFF + "mkfs.ext4 -q -F /dev/vda; sync", prepare=FEW),
-    wipe("wipefs -a of three big files, xfs", "xfs", OFF + "wipefs -q -a /dev/vda; sync", prepare=FEW),
+    wipe("mkfs.ext4 over three big files", "empty", OFF + "mkfs.ext4 -q -F /dev/vda; sync", prepare="mkfs.ext4 -q /dev/vda; " + FEW),
+    wipe("wipefs -a of three big files, xfs", "empty", OFF + "wipefs -q -a /dev/vda; sync", prepare="mkfs.xfs -q /dev/vda; " + FEW),
     # what was there shows through
     wipe("mkntfs over btrfs", "btrfs", OFF + "mkntfs -Q -q -F /dev/vda; sync"),
     wipe("a table and mkfs.ext4 in its partition, over ext4", "ext4", OFF + "echo 2048 | sfdisk -q -f /dev/vda 2>/dev/null; mkfs.ext4 -q -F -E nodiscard /dev/vda1; sync"),
