@@ -180,6 +180,8 @@ test_volumes (void)
   g_assert_cmpint (judge (&before, &now), ==, LEVEL_CRITICAL);
   now.structures[1].uuid[0] = 2;
   g_assert_cmpint (judge (&before, &now), ==, LEVEL_OK);
+  g_strlcpy (now.structures[1].path, "renamed", sizeof now.structures[1].path);
+  g_assert_cmpint (judge (&before, &now), ==, LEVEL_OK);
 }
 
 static void

@@ -84,14 +84,16 @@ structure_is_under (const char *path, const struct guardd_structure *container)
 static bool
 is_same (const struct guardd_structure *before, const struct guardd_structure *now)
 {
+  static const uint8_t no_id[16];
   bool path = strcmp (before->path, now->path) == 0;
   if (before->kind != now->kind || (before->offset != now->offset && !path))
     return false;
   if (before->kind == GUARDD_STRUCTURE_UNKNOWN)
     return before->offset == now->offset;
+  if (before->kind == GUARDD_STRUCTURE_LV && memcmp (before->uuid, no_id, sizeof no_id) == 0)
+    return path; /* as an older guardd saw it */
   return memcmp (before->uuid, now->uuid, sizeof before->uuid) == 0 && before->made == now->made
-         && (before->key == 0 || now->key == 0 || before->key == now->key)
-         && (before->kind != GUARDD_STRUCTURE_LV || path);
+         && (before->key == 0 || now->key == 0 || before->key == now->key);
 }
 
 bool
@@ -122,13 +124,14 @@ structure_now (const struct say *to, const struct guardd_structure *before)
 {
   const struct guardd_observation *now = to->input->now;
   const struct guardd_structure *by_path = say_find (now, before->kind, before->path), *by_place = NULL;
-  if (structure_is_entry (before) || structure_is_table (before) || (by_path && is_same (before, by_path)))
+  if (before->kind == GUARDD_STRUCTURE_PARTITION || structure_is_table (before)
+      || (by_path && is_same (before, by_path)))
     return by_path;
   for (uint32_t i = 0; i < now->n_structures; i++) {
     const struct guardd_structure *is = &now->structures[i];
     if (is_same (before, is))
       return is;
-    if (by_place == NULL && is->kind == before->kind && is->offset == before->offset)
+    if (by_place == NULL && !structure_is_entry (is) && is->kind == before->kind && is->offset == before->offset)
       by_place = is;
   }
   return by_path ? by_path : by_place;
