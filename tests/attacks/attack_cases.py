@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What intruders do."""
-from case import ENCRYPT, KEYED, LIST, OFF, OPEN, TEXT, Case, random, zeros
+from case import ENCRYPT, KEYED, LIST, MAKE_THIN, OFF, OPEN, TEXT, THIN, Case, random, zeros
 
 
 def wipe(name, disk, script, **more):
@@ -140,6 +140,7 @@ ATTACKS = [
     wipe("PV label zeroed", "lvm", OFF + zeros("/dev/vda", "bs=512 count=8")),
     wipe("VG metadata zeroed", "lvm", OFF + zeros("/dev/vda", "bs=4096 seek=1 count=200")),
     wipe("lvremove", "lvm", OFF + "lvremove -qq -f data/mail; sync"),
+    wipe("lvremove of a thin volume", "empty", f"lvremove -qq -f {THIN} data/thin && sync", prepare=MAKE_THIN),
     wipe("vgremove", "lvm", OFF + "vgremove -qq -f data; sync"),
     wipe("pvremove -ff", "lvm", OFF + "vgchange -qq -an data; pvremove -qq -ff -y /dev/vda; sync"),
     # encrypted

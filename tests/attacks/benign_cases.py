@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What those who run guests do, and what guests do by themselves."""
-from case import KEYED, LIST, OFF, TEXT, Case, random
+from case import KEYED, LIST, MAKE_THIN, OFF, TEXT, THIN, Case, random
 
 
 def fine(name, disk, script, level="info", **more):
@@ -102,7 +102,9 @@ BENIGN = [
     fine("LUKS key added", "luks", f"printf secret >/tmp/a; printf other >/tmp/b; cryptsetup luksAddKey -q {KEYED} --key-file /tmp/a /dev/vda /tmp/b; sync"),
     fine("logical volume and filesystem grown", "lvm", "lvextend -qq -L +60M data/mail; resize2fs /dev/data/mail 2>/dev/null; sync"),
     fine("a new logical volume formatted", "lvm", "lvcreate -qq -y -Wn -Zn -L 100M -n more data; mkfs.ext4 -q /dev/data/more; sync"),
-    fine("snapshot of a logical volume made and removed", "lvm", "lvcreate -qq -s -L 60M -n snap data/mail; sync; sleep 10; lvremove -qq -f data/snap; sync"),
+    fine("snapshot of a logical volume made and removed", "lvm", "lvcreate -qq -s -L 60M -n snap data/mail && sync && sleep 10 && lvremove -qq -f data/snap && sync"),
+    fine("snapshot of a thin volume made and removed", "empty", f"lvcreate -qq -s {THIN} -n snap data/thin && sync && sleep 10 && lvremove -qq -f {THIN} data/snap && sync",
+         prepare=MAKE_THIN),
     fine("a volume group without volumes removed", "empty", "vgremove -qq new; pvremove -qq /dev/vda; sync", prepare="pvcreate -qq /dev/vda; vgcreate -qq new /dev/vda; sync"),
     fine("GPT identifiers made anew", "gpt", "umount /m; sgdisk -G /dev/vda >/dev/null; mount /dev/vda1 /m; sync"),
     fine("MBR converted to GPT", "mbr", "umount /m; sgdisk -g /dev/vda >/dev/null; mount /dev/vda1 /m; sync"),

@@ -26,6 +26,10 @@ LIST = "/bin/find /m/files -type f"
 TEXT = f"cat $({LIST}) >/m/text; sync"
 OPEN = "printf secret | cryptsetup open /dev/vda data -; mount /dev/mapper/data /m; "
 KEYED = "--pbkdf pbkdf2 --pbkdf-force-iterations 1000"
+# Of LVM's commands on thin volumes: the tools that check a pool are not in the guest.
+THIN = "--config 'global { thin_check_executable=\"\" }'"
+MAKE_THIN = (f"pvcreate -qq /dev/vda && vgcreate -qq data /dev/vda && lvcreate -qq -y {THIN} -L 300M -T data/pool && "
+             f"lvcreate -qq -y {THIN} -V 200M -T data/pool -n thin && mkfs.ext4 -q /dev/data/thin && sync")
 
 
 def random(path, mib):

@@ -14,7 +14,7 @@ import tempfile
 MODULES = ["virtio_pci", "virtio_blk", "xfs"]  # ext4 is built into Debian's kernels
 TOOLS = ["mke2fs", "e2fsck", "mkfs.xfs", "xfs_repair", "wipefs", "shred", "fallocate", "sfdisk", "blkdiscard"]
 # For make attacks: whatever an intruder, or an administrator, finds on a server.
-MORE_MODULES = ["btrfs", "fuse", "dm-mod", "dm-crypt", "dm-mirror", "xts"]
+MORE_MODULES = ["btrfs", "fuse", "dm-mod", "dm-crypt", "dm-mirror", "dm-snapshot", "dm-thin-pool", "xts"]
 MORE_TOOLS = ["mkfs.btrfs", "btrfs", "mkntfs", "ntfs-3g", "sgdisk", "cryptsetup", "lvm", "resize2fs", "tune2fs", "dumpe2fs", "debugfs", "e4defrag",
               "xfs_growfs", "xfs_db", "xfs_fsr", "xfs_io", "mkfs.vfat", "mkswap", "fstrim", "openssl", "xz", "zstd", "gzip", "find", "rm", "dd",
               "truncate", "cp", "tar", "dpkg", "dpkg-deb", "dpkg-split", "diff", "sqlite3", "git", "restic", "rsync", "dash"]

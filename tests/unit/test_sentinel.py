@@ -463,6 +463,20 @@ def test_luks_volume_key_tells_a_format_from_another_key(_):
             assert again["key"] not in (0, keys[0])
 
 
+def test_luks_encrypted_anew_goes_on_counting(_):
+    with image(64 * MIB) as disk:
+        key = disk.parent / "key"
+        key.write_text("secret")
+        encrypt(disk, "luks2")
+        before = structures(disk)["", "luks"]
+        anew = ["cryptsetup", "reencrypt", "-q", "--key-file", key, "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"]
+        run(*anew, "--init-only", disk)
+        equal(structures(disk)["", "luks"]["key"], 0)  # which one counts is not said
+        run("cryptsetup", "reencrypt", "-q", "--key-file", key, "--force-offline-reencrypt", "--resume-only", disk)
+        after = structures(disk)["", "luks"]
+        assert after["key"] not in (0, before["key"]) and after["generation"] >= before["generation"] + 4, (before, after)
+
+
 def test_luks_many_keys_are_read_within_bounds(_):
     with image(64 * MIB) as disk:
         encrypt(disk, "luks2")
