@@ -10,8 +10,6 @@ judge_overlaid (const struct say *to, const struct guardd_structure *before)
   struct say_name name = say_name (to, before);
   struct guardd_finding finding = { .rule = "formatted", .structure = before->path, .lasting = 1 };
   enum fill fill = structure_fill (to, before);
-  if (before->kind == GUARDD_STRUCTURE_SWAP)
-    fill = FILL_EMPTY;
   finding.level = fill == FILL_USED     ? GUARDD_LEVEL_CRITICAL
                   : fill == FILL_UNSURE ? GUARDD_LEVEL_WARN
                                         : GUARDD_LEVEL_INFO;
