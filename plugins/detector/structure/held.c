@@ -131,7 +131,8 @@ structure_now (const struct say *to, const struct guardd_structure *before)
     const struct guardd_structure *is = &now->structures[i];
     if (is_same (before, is))
       return is;
-    if (by_place == NULL && !structure_is_entry (is) && is->kind == before->kind && is->offset == before->offset)
+    if (by_place == NULL && !structure_is_entry (is) && is->kind == before->kind
+        && is->offset == before->offset)
       by_place = is;
   }
   return by_path ? by_path : by_place;
