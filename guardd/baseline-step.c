@@ -9,7 +9,8 @@ static double
 kept (const struct guardd_observation *seen, guint class)
 {
   return (double)seen->changed[class][GUARDD_PLACE_KEPT]
-         + (double)seen->changed[class][GUARDD_PLACE_METADATA];
+         + (double)seen->changed[class][GUARDD_PLACE_METADATA]
+         + (double)seen->changed[class][GUARDD_PLACE_RUINED];
 }
 
 static double

@@ -25,11 +25,13 @@ static const char *const class_names[GUARDD_CHANGE_CLASSES] = {
   [GUARDD_CHANGE_HIGH] = "high",
   [GUARDD_CHANGE_FROM_ZERO] = "from-zero",
   [GUARDD_CHANGE_ZERO_TO_HIGH] = "zero-to-high",
+  [GUARDD_CHANGE_COLLAPSED] = "collapsed",
 };
 
 static const char *const place_names[GUARDD_PLACES] = {
   [GUARDD_PLACE_UNKNOWN] = "unknown",   [GUARDD_PLACE_FREE] = "free", [GUARDD_PLACE_KEPT] = "kept",
   [GUARDD_PLACE_METADATA] = "metadata", [GUARDD_PLACE_NEW] = "new",   [GUARDD_PLACE_LATE] = "late",
+  [GUARDD_PLACE_RUINED] = "ruined",
 };
 
 static bool

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where a file's blocks are: extent trees, and the block maps of ext2 and ext3. */
+/*
+ * What an inode can be, and where a file's blocks are: extent trees, and the block maps of ext2 and ext3.
+ * Format: Documentation/filesystems/ext4/inodes.rst.
+ */
 #include "bytes.h"
 #include "ext.h"
 
 #define EXTENT_MAGIC 0xf30au
 #define TREE_DEPTH_MAX 5u
+#define MODE_FORMATS 0x1557u /* bits of those that there are: none, fifo, …, regular, …, socket */
+#define MODE_DIRECTORY 4u
+#define ROOT 2u
 
 /* A node's entry that covers `logical`; NULL: none.  capacity: entries that fit into the node. */
 static const uint8_t *
@@ -82,4 +88,31 @@ ext_map_block (struct ext *fs, const uint8_t i_block[60], uint32_t logical)
   uint64_t block = le16 (i_block) == EXTENT_MAGIC ? map_extent (fs, i_block, logical)
                                                   : map_indirect (fs, i_block, logical);
   return block < fs->blocks ? block : 0;
+}
+
+/* By what is bounded whatever a file holds, and in 128 bytes as in more: no file has more than 2^32 blocks, no
+ * attribute block lies outside, and what follows the 128 bytes is within the inode.  Other systems than Linux
+ * (1: Hurd) use these fields otherwise. */
+bool
+ext_is_inode (const struct ext *fs, const uint8_t *inode)
+{
+  if (le32 (fs->super + 0x48) != 0)
+    return true;
+  uint64_t attributes = le32 (inode + 0x68) | (uint64_t)le16 (inode + 0x76) << 32;
+  return MODE_FORMATS >> (le16 (inode) >> 12) & 1 && le32 (inode + 0x6c) <= fs->block_size
+         && attributes < fs->blocks
+         && (fs->inode_size < 132 || le16 (inode + 0x80) <= fs->inode_size - 128u);
+}
+
+bool
+ext_has_root (struct ext *fs)
+{
+  bytes_autofree uint8_t *block = malloc (fs->block_size);
+  struct ext_group first;
+  ext_group (fs, 0, &first);
+  uint64_t at = (ROOT - 1) * fs->inode_size;
+  if (block == NULL || !ext_read_block (fs, first.inode_table + at / fs->block_size, block))
+    return false;
+  const uint8_t *inode = block + at % fs->block_size;
+  return le16 (inode) >> 12 == MODE_DIRECTORY && ext_is_inode (fs, inode);
 }

@@ -68,18 +68,12 @@ side_use (struct ext_side *side, uint64_t block)
   return bit / 8 < fs->block_size && side->bitmap[bit / 8] >> bit % 8 & 1 ? USE_TAKEN : USE_FREE;
 }
 
-/* The primary superblock and descriptors, and inodes in use.  Not the allocation maps: that of a group whose
- * last file was deleted is zero.  With flex_bg the tables of a run of groups lie together, in that run's
- * first one. */
+/* Inodes in use.  With flex_bg the tables of a run of groups lie together, in that run's first one. */
 static bool
-is_metadata (const struct ext *fs, uint64_t block)
+is_of_inodes (const struct ext *fs, uint64_t block)
 {
   if (block < fs->first_block || block >= fs->blocks)
     return false;
-  /* With meta_bg they are spread over the groups, and only the superblock is told. */
-  uint32_t size = fs->incompat & EXT_INCOMPAT_META_BG ? 0 : fs->groups * fs->descriptor_size;
-  if (block <= fs->first_block + (uint64_t)(size + fs->block_size - 1) / fs->block_size)
-    return true;
   uint32_t flex = 1u << (fs->super[0x174] < 8 ? fs->super[0x174] : 8);
   uint32_t first = (uint32_t)((block - fs->first_block) / fs->group_blocks) / flex * flex;
   for (uint32_t i = first; i < first + flex && i < fs->groups; i++) {
@@ -91,6 +85,17 @@ is_metadata (const struct ext *fs, uint64_t block)
       return true;
   }
   return false;
+}
+
+/* The primary superblock and descriptors, and inodes in use.  Not the allocation maps: that of a group whose
+ * last file was deleted is zero. */
+static bool
+is_metadata (const struct ext *fs, uint64_t block)
+{
+  /* With meta_bg they are spread over the groups, and only the superblock is told. */
+  uint32_t size = fs->incompat & EXT_INCOMPAT_META_BG ? 0 : fs->groups * fs->descriptor_size;
+  uint64_t last = fs->first_block + (uint64_t)(size + fs->block_size - 1) / fs->block_size;
+  return (block >= fs->first_block && block <= last) || is_of_inodes (fs, block);
 }
 
 static enum guardd_change_place
@@ -111,6 +116,31 @@ place_of (struct place_map *map, uint64_t offset)
   if (before == USE_FREE || (place->between && ext_between_was_free (place->between, group, bit)))
     return GUARDD_PLACE_NEW;
   return place->between ? GUARDD_PLACE_KEPT : GUARDD_PLACE_LATE;
+}
+
+/* As it lies on the disk, whatever the journal has of it: that is what was overwritten. */
+static bool
+has_form (const struct ext *fs, uint64_t offset)
+{
+  uint8_t data[PLACE_PIECE];
+  uint32_t length = fs->block_size < sizeof data ? fs->block_size : (uint32_t)sizeof data, inodes = 0, bad = 0;
+  if (!view_read (fs->view, offset, data, length))
+    return true;
+  for (uint32_t at = 0; at + fs->inode_size <= length; at += fs->inode_size)
+    if (!bytes_are_zero (data + at, fs->inode_size)) {
+      inodes++;
+      bad += !ext_is_inode (fs, data + at);
+    }
+  return bad * 2 <= inodes;
+}
+
+static bool
+place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place place)
+{
+  const struct ext *now = &((struct ext_place *)map)->now.fs, *before = &((struct ext_place *)map)->before.fs;
+  uint64_t block = offset / now->block_size;
+  return place == GUARDD_PLACE_METADATA && now->inode_size == before->inode_size && is_of_inodes (now, block)
+         && is_of_inodes (before, block) && !has_form (now, offset) && has_form (before, offset);
 }
 
 static void
@@ -136,7 +166,7 @@ ext_place_open (const struct view *now, const struct view *before)
   struct ext_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_freed, place_close };
+  place->map = (struct place_map){ place_of, place_ruined, place_freed, place_close };
   const struct ext *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->now, now) && side_open (&place->before, before) && is->block_size == was->block_size
       && memcmp (is->super + 0x68, was->super + 0x68, 16) == 0) {

@@ -28,9 +28,12 @@ static void
 count (const struct ext *fs, struct guardd_structure *ext)
 {
   uint64_t free_clusters = 0, free_inodes = 0, dirs = 0;
+  bool within = true;
   for (uint32_t i = 0; i < fs->groups; i++) {
     struct ext_group group;
     ext_group (fs, i, &group);
+    within = within && group.inode_table < fs->blocks && group.block_bitmap < fs->blocks
+             && group.inode_bitmap < fs->blocks;
     free_clusters += group.free_clusters;
     free_inodes += group.free_inodes;
     dirs += group.used_dirs;
@@ -38,7 +41,7 @@ count (const struct ext *fs, struct guardd_structure *ext)
   uint64_t free_bytes = free_clusters * fs->cluster_blocks * fs->block_size;
   ext->total_bytes = fs->blocks * fs->block_size;
   ext->total_inodes = fs->inodes;
-  if (free_bytes > ext->total_bytes || free_inodes > fs->inodes) {
+  if (free_bytes > ext->total_bytes || free_inodes > fs->inodes || !within) {
     ext->flags |= GUARDD_STRUCTURE_DAMAGED;
     return;
   }
@@ -64,6 +67,8 @@ probe_ext (struct probe *probe, const struct view *view, const char *path)
       ext->flags |= GUARDD_STRUCTURE_DAMAGED;
     else
       count (&fs, ext);
+    if (found == EXT_FOUND && !ext_has_root (&fs))
+      ext->flags |= GUARDD_STRUCTURE_DAMAGED;
     if (found == EXT_FOUND && !backup_agrees (&fs))
       ext->flags |= GUARDD_STRUCTURE_BACKUP_BAD;
   }

@@ -79,5 +79,9 @@ void ext_freed (struct ext *now, struct ext *before, const struct ext_between *b
                 struct place_freed *freed);
 
 /* --- ext-inode.c --- */
+/* Whether these fs->inode_size bytes can be an inode, of a file or not in use. */
+bool ext_is_inode (const struct ext *fs, const uint8_t *inode);
+/* Whether the root directory is there, as it is after replay.  False as well if it cannot be read. */
+bool ext_has_root (struct ext *fs);
 /* Where block `logical` of the file whose i_block[] this is lies; 0: nowhere. */
 uint64_t ext_map_block (struct ext *fs, const uint8_t i_block[60], uint32_t logical);

@@ -13,7 +13,7 @@
 
 struct side {
   struct ntfs fs;
-  struct ntfs_stream bitmap;
+  struct ntfs_stream bitmap, mft;
   uint64_t window_at; /* byte of the map */
   uint8_t window[WINDOW];
 };
@@ -31,6 +31,8 @@ side_open (struct side *side, const struct view *view)
   uint8_t boot[512], record[NTFS_RECORD_MAX];
   side->window_at = NOWHERE;
   return ntfs_open (&side->fs, view, boot) == NTFS_FOUND
+         && ntfs_read_record (&side->fs, side->fs.mft, record)
+         && ntfs_find_stream (&side->fs, record, NTFS_DATA, &side->mft)
          && ntfs_read_record (&side->fs, side->fs.mft + (uint64_t)NTFS_BITMAP * side->fs.record, record)
          && ntfs_find_stream (&side->fs, record, NTFS_DATA, &side->bitmap);
 }
@@ -73,6 +75,47 @@ place_of (struct place_map *map, uint64_t offset)
   return before == USE_FREE ? GUARDD_PLACE_NEW : GUARDD_PLACE_LATE;
 }
 
+static bool
+is_of_mft (const struct side *side, uint64_t offset)
+{
+  for (uint32_t i = 0; i < side->mft.n_runs; i++)
+    if (offset >= side->mft.runs[i].offset && offset - side->mft.runs[i].offset < side->mft.runs[i].length)
+      return true;
+  return false;
+}
+
+/* Records keep their magic when their file is deleted.  One that could not be written whole says so. */
+static bool
+is_record (const struct ntfs *fs, const uint8_t *record)
+{
+  return (memcmp (record, "FILE", 4) == 0 && le16 (record + 6) == fs->record / 512 + 1)
+         || memcmp (record, "BAAD", 4) == 0;
+}
+
+/* *records: how many there are in a piece; false: it cannot be read, or is no piece of whole records. */
+static bool
+count_records (const struct ntfs *fs, uint64_t offset, uint32_t *records)
+{
+  uint8_t data[PLACE_PIECE];
+  *records = 0;
+  if (sizeof data % fs->record != 0 || !view_read (fs->view, offset, data, sizeof data))
+    return false;
+  for (uint32_t at = 0; at < sizeof data; at += fs->record)
+    *records += is_record (fs, data + at);
+  return true;
+}
+
+static bool
+place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place where)
+{
+  const struct ntfs_place *place = (struct ntfs_place *)map;
+  uint32_t is, was;
+  return (where == GUARDD_PLACE_LATE || where == GUARDD_PLACE_METADATA) && is_of_mft (&place->now, offset)
+         && is_of_mft (&place->before, offset) && count_records (&place->before.fs, offset, &was)
+         && was == PLACE_PIECE / place->before.fs.record && count_records (&place->now.fs, offset, &is)
+         && is * 2 < was;
+}
+
 static void
 place_close (struct place_map *map)
 {
@@ -85,7 +128,7 @@ ntfs_place_open (const struct view *now, const struct view *before)
   struct ntfs_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, NULL, place_close };
+  place->map = (struct place_map){ place_of, place_ruined, NULL, place_close };
   if (side_open (&place->now, now) && side_open (&place->before, before)
       && place->now.fs.cluster == place->before.fs.cluster
       && memcmp (place->now.fs.serial, place->before.fs.serial, sizeof place->now.fs.serial) == 0)

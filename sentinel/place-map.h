@@ -8,6 +8,7 @@
 
 #include <guardd/observation.h>
 
+#define PLACE_PIECE 4096u /* bytes */
 #define PLACE_SAMPLE_MAX 64u
 
 struct place_sample {
@@ -26,6 +27,9 @@ struct place_freed {
 struct place_map {
   /* Of the block at `offset`, bytes from the filesystem's start. */
   enum guardd_change_place (*of) (struct place_map *map, uint64_t offset);
+  /* Whether a piece of 4096 bytes in such a place had the form of one of the filesystem's tables, and has it
+   * no longer: not by entropy, since files that are small lie among inodes. */
+  bool (*ruined) (struct place_map *map, uint64_t offset, enum guardd_change_place place);
   /* NULL: what was freed is not known. */
   void (*freed) (struct place_map *map, struct place_freed *freed);
   void (*close) (struct place_map *map);

@@ -4,7 +4,10 @@
 #include "bytes.h"
 #include "place-map.h"
 
-#define PIECE 4096u
+#define PIECE PLACE_PIECE
+/* Bytes that are read to see whether tables have their form; the first where they mostly have. */
+#define FORM_MAX (256u << 10)
+#define FORM_SUSPICIOUS_MAX (1u << 20)
 
 struct maps {
   struct guardd_observation *seen;
@@ -14,6 +17,7 @@ struct maps {
   struct view view_before;
   struct place_map *map;             /* NULL: they cannot be read */
   bool added[GUARDD_STRUCTURES_MAX]; /* what was freed of it */
+  uint64_t form_bytes;               /* read so far */
 };
 
 /* The innermost structure that holds a byte of the disk; *inside: where in it. */
@@ -111,8 +115,28 @@ open_maps (struct maps *maps, uint32_t structure)
   }
 }
 
+static bool
+is_suspicious (uint64_t kind)
+{
+  return kind != GUARDD_CHANGE_OTHER && kind != GUARDD_CHANGE_FROM_ZERO && kind != GUARDD_CHANGE_LOW_TO_MID;
+}
+
+static bool
+is_ruined (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
+{
+  const struct view_source *now = maps->views->of[maps->open].source;
+  bool suspicious = is_suspicious (kind);
+  if (maps->map->ruined == NULL || (!suspicious && place != GUARDD_PLACE_METADATA)
+      || maps->form_bytes >= (suspicious ? FORM_SUSPICIOUS_MAX : FORM_MAX))
+    return false;
+  uint64_t read = now->read_bytes + maps->before->read_bytes;
+  bool ruined = maps->map->ruined (maps->map, inside, place);
+  maps->form_bytes += now->read_bytes + maps->before->read_bytes - read;
+  return ruined;
+}
+
 static enum guardd_change_place
-place_of (struct maps *maps, uint64_t offset)
+place_of (struct maps *maps, uint64_t offset, uint64_t kind)
 {
   uint64_t inside;
   uint32_t structure = find_structure (maps, offset, &inside);
@@ -120,7 +144,10 @@ place_of (struct maps *maps, uint64_t offset)
     return GUARDD_PLACE_UNKNOWN;
   if (structure != maps->open)
     open_maps (maps, structure);
-  return maps->map ? maps->map->of (maps->map, inside) : GUARDD_PLACE_UNKNOWN;
+  if (maps->map == NULL)
+    return GUARDD_PLACE_UNKNOWN;
+  enum guardd_change_place place = maps->map->of (maps->map, inside);
+  return is_ruined (maps, inside, place, kind) ? GUARDD_PLACE_RUINED : place;
 }
 
 void
@@ -135,7 +162,7 @@ place_runs (struct guardd_observation *seen, const struct probe_views *views, st
     if (runs[i].kind >= GUARDD_CHANGE_CLASSES)
       continue;
     for (uint64_t at = 0; at < runs[i].length; at += PIECE)
-      seen->changed[runs[i].kind][place_of (maps, runs[i].offset + at)] += PIECE;
+      seen->changed[runs[i].kind][place_of (maps, runs[i].offset + at, runs[i].kind)] += PIECE;
   }
   close_maps (maps);
   free (maps);

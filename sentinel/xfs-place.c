@@ -150,6 +150,16 @@ place_of (struct place_map *map, uint64_t offset)
   return was == XFS_WAS_UNKNOWN || fs->late || place->before.fs.late ? GUARDD_PLACE_LATE : GUARDD_PLACE_KEPT;
 }
 
+/* In use all the while, so a table that was here still has to be.  The log has copies of all of them. */
+static bool
+place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place where)
+{
+  const struct xfs *now = &((struct xfs_place *)map)->now.fs;
+  uint64_t log_end = now->log_start + (uint64_t)now->log_blocks * 512;
+  return where == GUARDD_PLACE_KEPT && (offset < now->log_start || offset >= log_end)
+         && xfs_is_table (&((struct xfs_place *)map)->before.fs, offset) && !xfs_is_table (now, offset);
+}
+
 static void
 place_close (struct place_map *map)
 {
@@ -165,7 +175,7 @@ xfs_place_open (const struct view *now, const struct view *before)
   struct xfs_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, NULL, place_close };
+  place->map = (struct place_map){ place_of, place_ruined, NULL, place_close };
   const struct xfs *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->before, before, 0) && side_open (&place->now, now, xfs_head (was))
       && is->block == was->block && is->group_blocks == was->group_blocks

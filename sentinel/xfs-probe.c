@@ -10,24 +10,25 @@
 #define GROUPS_MAX 4096u
 #define FLAGS2_BIGTIME 8u
 
-/* mkfs makes the root directory, and nothing else ever sets its time of creation; 0: version 4 has none. */
-static uint64_t
-read_made (const struct xfs *fs)
+/* mkfs makes the root directory, and nothing else ever sets its time of creation; *made 0: version 4 has none.
+ * False: it is not there. */
+static bool
+read_root (const struct xfs *fs, uint64_t *made)
 {
   uint8_t inode[176];
-  uint64_t root = be64 (fs->super + 56);
-  unsigned per_block = fs->super[123], group_log = fs->super[124];
-  if (per_block > 8 || group_log > 31)
-    return 0;
-  uint64_t group = root >> (per_block + group_log), block = root >> per_block & ((1ull << group_log) - 1);
-  uint64_t at = (group * fs->group_blocks + block) * fs->block + (root & ((1u << per_block) - 1)) * fs->inode;
-  if (group >= fs->groups || block >= fs->group_blocks || !view_read (fs->view, at, inode, sizeof inode)
-      || memcmp (inode, "IN", 2) || inode[4] < 3)
-    return 0;
+  uint64_t at;
+  *made = 0;
+  if (!xfs_inode_place (fs, be64 (fs->super + 56), &at) || !view_read (fs->view, at, inode, sizeof inode)
+      || memcmp (inode, "IN", 2))
+    return false;
+  if (inode[4] < 3)
+    return true;
+  uint64_t time = be64 (inode + 144), seconds = time / 1000000000;
   if (!(be64 (inode + 120) & FLAGS2_BIGTIME))
-    return be32 (inode + 144);
-  uint64_t seconds = be64 (inode + 144) / 1000000000;
-  return seconds > 1ull << 31 ? seconds - (1ull << 31) : 0;
+    *made = time >> 32;
+  else if (seconds > 1ull << 31)
+    *made = seconds - (1ull << 31);
+  return true;
 }
 
 /* Adds one group's counters; false if its headers are not there. */
@@ -80,9 +81,8 @@ probe_xfs (struct probe *probe, const struct view *view, const char *path)
   struct guardd_structure *xfs = probe_add (probe, GUARDD_STRUCTURE_XFS, view, path);
   if (xfs) {
     memcpy (xfs->uuid, fs.super + 32, 16);
-    xfs->made = found == XFS_FOUND ? read_made (&fs) : 0;
     xfs->total_bytes = fs.blocks * fs.block;
-    if (found == XFS_DAMAGED || !count (&fs, xfs))
+    if (found == XFS_DAMAGED || !read_root (&fs, &xfs->made) || !count (&fs, xfs))
       xfs->flags |= GUARDD_STRUCTURE_DAMAGED;
   }
   if (found == XFS_FOUND)

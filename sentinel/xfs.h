@@ -35,6 +35,13 @@ void xfs_close (struct xfs *fs);
 bool xfs_read (const struct xfs *fs, uint64_t offset, void *data, size_t length);
 uint64_t xfs_group_start (const struct xfs *fs, uint32_t group); /* bytes */
 
+/* --- xfs-form.c --- */
+/* Where an inode lies, bytes; false: it cannot be one's number. */
+bool xfs_inode_place (const struct xfs *fs, uint64_t number, uint64_t *offset);
+/* Whether what lies there, in place, says by itself that it is a table (inodes, btree, directory, attributes)
+ * of this filesystem, and here.  Version 4 has none that do; false as well if it cannot be read. */
+bool xfs_is_table (const struct xfs *fs, uint64_t offset);
+
 /* --- xfs-log.c --- */
 /* Where the log ends: grows with everything that is written to it; 0: not known. */
 uint64_t xfs_head (const struct xfs *fs);

@@ -75,6 +75,8 @@ enum guardd_change_class {
   GUARDD_CHANGE_HIGH,        /* was high and is */
   GUARDD_CHANGE_FROM_ZERO,   /* there was nothing, and no high entropy now */
   GUARDD_CHANGE_ZERO_TO_HIGH,
+  /* Was ordinary content, and is one byte or a few bytes over and over, or zero in a block that is not. */
+  GUARDD_CHANGE_COLLAPSED,
   GUARDD_CHANGE_CLASSES,
 };
 
@@ -86,6 +88,7 @@ enum guardd_change_place {
   GUARDD_PLACE_METADATA,    /* superblock, descriptors, inodes in use */
   GUARDD_PLACE_NEW,         /* was free before, or in between, and is in use now */
   GUARDD_PLACE_LATE, /* in use before and now, by maps that may be a minute late, or not seen in between */
+  GUARDD_PLACE_RUINED, /* was one of the filesystem's own tables by its form, should be, and is not any more */
   GUARDD_PLACES,
 };
 
@@ -98,6 +101,7 @@ struct guardd_exchange {
   uint64_t freed_low_bytes;          /* of these: neither zero nor of high entropy */
   uint64_t taken_bytes;              /* free before, or in between, and in use now */
   uint64_t taken_high_bytes;         /* of these: of high entropy */
+  uint64_t taken_packed_bytes;       /* of these: begin as files do that a program compressed */
   uint64_t freed_inodes, new_inodes; /* an inode that another file has now is in both */
 };
 

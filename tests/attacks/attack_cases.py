@@ -19,6 +19,8 @@ INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out 
 ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"
 REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
 PUNCH = "for f in /m/documents/*; do fallocate -p -o 0 -l 1M $f; done; sync"
+RANDOM = "dd if=/dev/urandom of=/dev/vda conv=notrunc 2>/dev/null "
+INODES = "T=$(dumpe2fs /dev/vda 2>/dev/null | sed -n 's/.*Inode table at \\([0-9]*\\)-.*/\\1/p' | head -1); "
 DROP = (f"for i in 1 2 3 4 5 6 7 8; do rm $({LIST} | head -n $(($({LIST} | wc -l) / 4))); sync; sleep 4; done")
 FEW = "mkdir -p /m; mount /dev/vda /m; " + "".join(random(f"/m/vm{n}.img", 30) for n in (1, 2, 3)) + "sync"
 UUID_EXT = "U=$(tune2fs -l /dev/vda | sed -n 's/.*UUID: *//p'); "
@@ -119,8 +121,12 @@ ATTACKS = [
     wipe("wipefs -a, btrfs", "btrfs", OFF + "wipefs -q -a /dev/vda"),
     wipe("XFS superblock zeroed", "xfs", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("ext4 superblock and descriptors zeroed", "ext4", OFF + zeros("/dev/vda", "bs=4096 count=2")),
-    wipe("ext4 inode tables zeroed", "ext4", OFF + "debugfs -w -R 'zap_block -f <7> 0' /dev/vda >/dev/null 2>&1; "
-         "T=$(dumpe2fs /dev/vda 2>/dev/null | sed -n 's/.*Inode table at \\([0-9]*\\)-.*/\\1/p' | head -1); " + zeros("/dev/vda", "bs=4096 seek=$T count=64")),
+    wipe("ext4 inode tables zeroed", "ext4", OFF + "debugfs -w -R 'zap_block -f <7> 0' /dev/vda >/dev/null 2>&1; " + INODES
+         + zeros("/dev/vda", "bs=4096 seek=$T count=64")),
+    wipe("ext4 inode tables overwritten", "ext4", OFF + INODES + RANDOM + "bs=4096 seek=$((T + 1)) count=900; sync"),
+    wipe("random over the first MiB but one, mounted", "ext4", RANDOM + "bs=1M seek=1 count=8; sync"),
+    wipe("XFS inodes overwritten", "xfs", "stat -c %i /m/files/* >/tmp/i; " + OFF + "for i in $(cat /tmp/i); do "
+         "B=$(xfs_db -r -c \"convert inode $i fsbyte\" /dev/vda | sed 's/.*(\\(.*\\))/\\1/'); " + RANDOM + "bs=4096 seek=$((B / 4096 / 8 * 8)) count=8; done; sync"),
     wipe("MBR zeroed", "mbr", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("MBR, a new table over the old", "mbr", OFF + "echo ';' | sfdisk -q -f --wipe always /dev/vda 2>/dev/null; sync"),
     wipe("GPT, first copy zeroed", "gpt", OFF + zeros("/dev/vda", "bs=512 seek=1 count=33")),
@@ -136,6 +142,7 @@ ATTACKS = [
     wipe("luksFormat over LUKS", "luks", f"printf mine | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
     wipe("luksFormat over ext4", "ext4", OFF + f"printf mine | cryptsetup luksFormat -q {KEYED} /dev/vda -; sync"),
     wipe("NTFS, MFT overwritten", "ntfs", OFF + "dd if=/dev/urandom of=/dev/vda bs=4096 seek=4 count=64 conv=notrunc 2>/dev/null; sync"),
+    wipe("NTFS, MFT overwritten behind its own records", "ntfs", OFF + RANDOM + "bs=4096 seek=64 count=400; sync"),
     wipe("NTFS, boot sector zeroed", "ntfs", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("PV label zeroed", "lvm", OFF + zeros("/dev/vda", "bs=512 count=8")),
     wipe("VG metadata zeroed", "lvm", OFF + zeros("/dev/vda", "bs=4096 seek=1 count=200")),

@@ -16,6 +16,7 @@ MANY_LOGS = f"mkdir /m/logs; for f in $({LIST} -size +12k | head -200); do cp $f
 BACKUPS = "export RESTIC_PASSWORD=x; restic -q -r /m/backup init >/dev/null; restic -q -r /m/backup backup /m/files >/dev/null; sync"
 REPOSITORY = ("export HOME=/root GIT_EXEC_PATH=/bin; git config --global user.email a@b; git config --global user.name a; cd /m; git init -q repository; cd repository; "
               "for d in $(ls -d /m/files/* | head -6); do cp -r $d .; git add -A; git commit -qm $d; done; sync")
+SMALL = "mkdir -p /m/keys; for i in $(seq 800); do head -c {size} /dev/urandom >/m/keys/$i; done; "
 LAYERS = "mkdir /m/overlay; for l in 1 2 3 4 5 6 7; do mkdir /m/overlay/$l; cp -r $(ls -d /m/files/* | head -n 3) /m/overlay/$l; done; sync"
 
 BENIGN = [
@@ -112,6 +113,10 @@ BENIGN = [
     fine("partition made again, larger", "gpt", "umount /m; sgdisk -d 2 -d 1 -n 1:2048:0 /dev/vda >/dev/null; mount /dev/vda1 /m; sync"),
     fine("hibernated and resumed", "gpt", "printf 'S1SUSPEND\\0' | dd of=/dev/vda2 bs=1 seek=4086 conv=notrunc 2>/dev/null; sync; sleep 8; "
          "printf 'SWAPSPACE2' | dd of=/dev/vda2 bs=1 seek=4086 conv=notrunc 2>/dev/null; sync", prepare="mkswap /dev/vda2 >/dev/null; sync"),
+    # small files of random content lie among the inodes, or in the MFT's records
+    fine("small encrypted files in inodes", "empty", SMALL.format(size=600) + "sync", prepare="mkfs.ext4 -q -I 1024 -O inline_data /dev/vda; mkdir -p /m; mount /dev/vda /m; "
+         + SMALL.format(size=600) + "sync"),
+    fine("small encrypted files in the MFT", "ntfs", SMALL.format(size=500) + "sync", prepare=SMALL.format(size=500) + "sync"),
     # new disks
     fine("first format of an empty disk", "empty", "mkfs.ext4 -q /dev/vda; sync"),
     fine("first partitions and format", "empty", "sgdisk -n 1:0:0 /dev/vda >/dev/null; sync; mkfs.xfs -q -f /dev/vda1; sync"),

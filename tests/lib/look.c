@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * look IMAGE [BEFORE]: what the sentinel's readers see on a raw image, as JSON; for tests.  With BEFORE, an
- * image of the same disk, blocks that differ are placed, those that became zero as such.
+ * look IMAGE [BEFORE [high]]: what the sentinel's readers see on a raw image, as JSON; for tests.  With BEFORE,
+ * an image of the same disk, blocks that differ are placed, those that became zero as such, others as of high
+ * entropy if that is said.
  */
 #include "sentinel/place.h"
 
@@ -38,7 +39,7 @@ open_source (struct view_source *source, int *fd, const char *path)
 }
 
 static uint32_t
-find_runs (int now, int before, uint64_t size, struct wire_run *runs)
+find_runs (int now, int before, uint64_t size, enum guardd_change_class other, struct wire_run *runs)
 {
   static const char zeros[PIECE];
   char a[PIECE], b[PIECE];
@@ -47,8 +48,7 @@ find_runs (int now, int before, uint64_t size, struct wire_run *runs)
     if (pread (now, a, PIECE, (off_t)at) != PIECE || pread (before, b, PIECE, (off_t)at) != PIECE
         || memcmp (a, b, PIECE) == 0)
       continue;
-    runs[n++] = (struct wire_run){ at, PIECE,
-                                   memcmp (a, zeros, PIECE) ? GUARDD_CHANGE_OTHER : GUARDD_CHANGE_TO_ZERO };
+    runs[n++] = (struct wire_run){ at, PIECE, memcmp (a, zeros, PIECE) ? other : GUARDD_CHANGE_TO_ZERO };
   }
   return n;
 }
@@ -98,7 +98,7 @@ print_structure (const struct guardd_structure *is)
 static void
 print_places (const char *key, const uint64_t places[GUARDD_PLACES])
 {
-  static const char *const names[GUARDD_PLACES] = { "unknown", "free", "kept", "metadata", "new", "late" };
+  static const char *const names[GUARDD_PLACES] = { "unknown", "free", "kept", "metadata", "new", "late", "ruined" };
   printf (", \"%s\": {", key);
   for (unsigned i = 0; i < GUARDD_PLACES; i++)
     printf ("%s\"%s\": %" PRIu64, i ? ", " : "", names[i], places[i]);
@@ -120,14 +120,18 @@ main (int argc, char **argv)
   probe_disk (&seen, &now, &views);
   if (argc > 2) {
     open_source (&before, &fd_before, argv[2]);
-    n = find_runs (fd, fd_before, now.size < before.size ? now.size : before.size, runs);
+    n = find_runs (fd, fd_before, now.size < before.size ? now.size : before.size,
+                   argc > 3 ? GUARDD_CHANGE_LOW_TO_HIGH : GUARDD_CHANGE_OTHER, runs);
     place_runs (&seen, &views, &before, runs, n);
   }
   printf ("{\"read_bytes\": %" PRIu64, now.read_bytes + before.read_bytes);
   print_places ("to_zero", seen.changed[GUARDD_CHANGE_TO_ZERO]);
   print_places ("other", seen.changed[GUARDD_CHANGE_OTHER]);
+  print_places ("high", seen.changed[GUARDD_CHANGE_LOW_TO_HIGH]);
   print_number ("freed_inodes", seen.exchange.freed_inodes);
   print_number ("new_inodes", seen.exchange.new_inodes);
+  print_number ("taken_bytes", seen.exchange.taken_bytes);
+  print_number ("taken_packed_bytes", seen.exchange.taken_packed_bytes);
   printf (", \"structures\": [");
   for (uint32_t i = 0; i < seen.n_structures; i++) {
     printf (i ? ",\n" : "\n");

@@ -105,6 +105,79 @@ test_switched_off (void)
   g_assert_cmpint (judge ("[detector loss]\nenabled = yes\n", 10), ==, LEVEL_CRITICAL);
 }
 
+/* --- the change detector: what became of what --- */
+
+#define MIB (1ull << 20)
+#define GIB (1ull << 30)
+
+typedef struct {
+  struct guardd_observation now; /* 10 GiB in use */
+  struct guardd_recent recent;   /* of the snapshots before */
+  Level level;
+  guint slow;       /* how many findings ask where it began */
+  char rules[128];  /* with a space between */
+} Change;
+
+static Change *
+change_new (void)
+{
+  Change *change = g_new0 (Change, 1);
+  change->now = disk_with (10000);
+  return change;
+}
+
+static void
+change_judge (Change *change)
+{
+  g_autofree char *why = NULL;
+  Detectors *detectors = open_with ("", &why);
+  struct guardd_recent recent = change->recent;
+  for (guint i = 0; i < GUARDD_CHANGE_CLASSES; i++)
+    for (guint j = 0; j < GUARDD_PLACES; j++)
+      recent.changed[i][j] += change->now.changed[i][j];
+  const struct guardd_judge_input input = { .size_of = sizeof input,
+                                            .disk = "vda",
+                                            .now = &change->now,
+                                            .before = &change->now,
+                                            .recent = &recent };
+  g_autoptr (GPtrArray) findings = findings_new ();
+  detectors_judge (detectors, &input, findings);
+  detectors_close (detectors);
+  change->level = findings_level (findings);
+  change->slow = 0;
+  change->rules[0] = '\0';
+  for (guint i = 0; i < findings->len; i++) {
+    const Finding *finding = findings->pdata[i];
+    change->slow += finding->slow == GUARDD_SLOW_RECENT;
+    g_strlcat (change->rules, i ? " " : "", sizeof change->rules);
+    g_strlcat (change->rules, finding->rule, sizeof change->rules);
+  }
+}
+
+static void
+expect (Change *change, Level level, const char *rules)
+{
+  g_auto (GStrv) each = g_strsplit (rules, " ", 0);
+  change_judge (change);
+  g_assert_cmpint (change->level, ==, level);
+  g_assert_cmpstr (change->rules, ==, rules);
+  /* All that was found in a change has a beginning, which may lie in a snapshot before. */
+  g_assert_cmpuint (change->slow, ==, g_strv_length (each));
+}
+
+static void
+test_tables (void)
+{
+  g_autofree Change *change = change_new ();
+  change->now.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_METADATA] = 2 * MIB; /* small encrypted files */
+  expect (change, LEVEL_OK, "");
+  change->now.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_RUINED] = 4096;
+  expect (change, LEVEL_CRITICAL, "metadata-overwritten");
+  change->now.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_RUINED] = 0;
+  change->now.changed[GUARDD_CHANGE_COLLAPSED][GUARDD_PLACE_METADATA] = 4096;
+  expect (change, LEVEL_CRITICAL, "metadata-zeroed");
+}
+
 static void
 test_example (void)
 {
@@ -124,6 +197,7 @@ main (int argc, char **argv)
   g_test_add_func ("/detectors/what-is-not-accepted-is-refused-with-its-line", test_refused);
   g_test_add_func ("/detectors/a-threshold-counts", test_threshold_counts);
   g_test_add_func ("/detectors/one-can-be-switched-off", test_switched_off);
+  g_test_add_func ("/detectors/tables-are-judged-by-their-form", test_tables);
   g_test_add_func ("/detectors/the-example-is-accepted", test_example);
   return g_test_run ();
 }

@@ -155,6 +155,93 @@ def test_files_that_are_overwritten_or_zeroed_are_kept(_):
             assert look(zeroed, after)["to_zero"]["kept"] >= 29 * MIB, (kind, look(zeroed, after))
 
 
+def overwrite(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def inode_table(disk):
+    """Its first block, of the first group."""
+    line = next(line for line in run("dumpe2fs", disk).splitlines() if "Inode table at" in line)
+    return int(line.split("at ")[1].split("-")[0])
+
+
+def test_ext4_inode_tables_that_are_overwritten_are_ruined(_):
+    for options in (["-b", "4096"], ["-b", "1024"], ["-t", "ext3", "-b", "4096", "-I", "128"]):
+        with image(400 * MIB, "mkfs.ext4", "-q", *options) as disk:
+            mounted(disk, "for i in $(seq 2000); do echo $i >f$i; done")
+            before = disk.parent / "before"
+            run("cp", disk, before)
+            size, table = int(options[options.index("-b") + 1]), inode_table(disk)
+            for data in (os.urandom(4096), b"\xcc" * 4096, b"All your files are mine. " * 200):
+                run("cp", before, disk)
+                for block in range(20):
+                    overwrite(disk, table * size + 8192 + block * 4096, data[:4096])
+                assert look(disk, before)["other"]["ruined"] >= 19 * 4096, (options, look(disk, before))
+            run("cp", before, disk)
+            overwrite(disk, table * size, os.urandom(8192))
+            assert "damaged" in structures(disk)["", "ext"]["flags"], "its root directory's inode"
+
+
+def test_ext4_inodes_that_hold_random_data_are_not_ruined(_):
+    for inode in (256, 1024):
+        with image(400 * MIB, "mkfs.ext4", "-q", "-b", "4096", "-I", inode, "-O", "inline_data") as disk:
+            before, fill = disk.parent / "before", f"dd if=/dev/urandom bs={inode // 2} count=1 2>/dev/null"
+            mounted(disk, f"for i in $(seq 600); do {fill} >f$i; done")
+            run("cp", disk, before)
+            mounted(disk, f"for i in $(seq 600); do {fill} >f$i; done; for i in $(seq 300); do rm f$i; {fill} >g$i; done")
+            other = look(disk, before, "high")
+            equal(other["high"]["ruined"], 0)
+            assert other["high"]["metadata"] >= 30 * 4096, other
+
+
+def test_xfs_tables_that_are_overwritten_are_ruined(_):
+    with image(400 * MIB, *FILESYSTEMS["xfs"]) as disk:
+        before, after, work = (disk.parent / name for name in ("before", "after", "work"))
+        # In use all the while; what it does besides is no damage
+        mounted(disk, "for i in $(seq 6000); do echo $i >f$i; done; dd if=/dev/urandom of=data bs=1M count=10 2>/dev/null; "
+                      f"sync; xfs_freeze -f $M; $COPY {before}; xfs_freeze -u $M; for i in $(seq 3000); do rm f$i; done; "
+                      "dd if=/dev/urandom of=data bs=1M count=10 conv=notrunc,fsync 2>/dev/null; "
+                      f"for i in $(seq 2000); do mkdir d$i; done; sync; xfs_freeze -f $M; $COPY {work}; xfs_freeze -u $M")
+        high = look(work, before, "high")["high"]
+        equal(high["ruined"], 0)
+        assert high["kept"] >= 9 * MIB, high
+        run("cp", before, after)
+        inodes = [at for at in range(0, 400 * MIB, 4096) if is_inode_block(before, at)]
+        for at in inodes[16:80]:
+            overwrite(after, at, os.urandom(4096))
+        assert look(after, before, "high")["high"]["ruined"] >= 60 * 4096, look(after, before, "high")
+        overwrite(after, inodes[0], os.urandom(8192))
+        assert "damaged" in structures(after)["", "xfs"]["flags"], "its root directory's inode"
+
+
+def is_inode_block(disk, at):
+    with open(disk, "rb") as file:
+        file.seek(at)
+        return file.read(2) == b"IN"
+
+
+def test_ntfs_records_that_are_overwritten_are_ruined(_):
+    with image(256 * MIB, "mkntfs", "-Q", "-q", "-F") as disk:
+        folder, before = disk.parent / "mount", disk.parent / "before"
+        folder.mkdir()
+        script = f"mount.ntfs-3g -o loop {disk} {folder} 2>/dev/null || ntfs-3g {disk} {folder}; cd {folder}; "
+        fill = "for i in $(seq 800); do dd if=/dev/urandom of=f$i bs=600 count=1 2>/dev/null; done; "
+        run("unshare", "-m", "sh", "-ec", f"{script} {fill} cd /; umount {folder}")
+        run("cp", disk, before)
+        run("unshare", "-m", "sh", "-ec", f"{script} {fill} rm f1*; mkdir d; cd /; umount {folder}")
+        high = look(disk, before, "high")["high"]
+        equal(high["ruined"], 0)
+        assert high["late"] > 400 * 1024, high
+        with open(before, "rb") as file:
+            boot = file.read(512)
+        mft = int.from_bytes(boot[0x30:0x38], "little") * boot[0x0d] * 512
+        run("cp", before, disk)
+        overwrite(disk, mft + 100 * 1024, os.urandom(200 * 1024))
+        assert look(disk, before, "high")["high"]["ruined"] >= 190 * 1024, look(disk, before, "high")
+
+
 def test_xfs_deletion_and_trim_show_in_the_log_before_they_are_in_place(_):
     with image(512 * MIB, *FILESYSTEMS["xfs"]) as disk:
         before, gone, trimmed = (disk.parent / name for name in ("before", "gone", "trimmed"))

@@ -24,8 +24,14 @@ struct thresholds {
 
 typedef const uint64_t (*changes)[GUARDD_PLACES];
 
+/* Bytes that became zero, or a few bytes over and over. */
+double zeroed_in (changes of, enum guardd_change_place place);
+
 /* What is in use was zeroed or discarded. */
 void judge_zeroed (const struct thresholds *limit, const struct say *to);
+
+/* A filesystem's own tables were zeroed or overwritten. */
+void judge_metadata (const struct say *to, const struct say_considered *considered);
 
 /* What was overwritten in place became random, or partly so.  recent: `of` is the sum of the last minutes,
  * not of this snapshot alone.  Returns whether something was found. */

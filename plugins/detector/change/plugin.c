@@ -40,7 +40,7 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
 
 /* --- what these rules do not see --- */
 
-#define ZERO_RULES "in-use-zeroed metadata-zeroed"
+#define ZERO_RULES "in-use-zeroed metadata-zeroed metadata-overwritten"
 #define CONTENT_RULES "encryption partial-encryption"
 
 static void
@@ -98,7 +98,7 @@ static const struct guardd_plugin plugin = {
   .kind = GUARDD_PLUGIN_DETECTOR,
   .name = "change",
   .version = GUARDD_VERSION,
-  .description = "what is in use, zeroed or encrypted in place",
+  .description = "what is in use, zeroed, overwritten or encrypted in place",
   .ops = &ops,
 };
 

@@ -13,17 +13,23 @@ allocated (const struct guardd_observation *seen)
   return sum;
 }
 
+double
+zeroed_in (changes of, enum guardd_change_place place)
+{
+  return (double)of[GUARDD_CHANGE_TO_ZERO][place] + (double)of[GUARDD_CHANGE_COLLAPSED][place];
+}
+
 static void
-consider (const struct say *to, uint64_t in_use, struct say_considered *considered)
+consider (const struct say *to, double in_use, struct say_considered *considered)
 {
   const struct guardd_observation *now = to->input->now, *before = to->input->before;
-  uint64_t zeroed = 0;
+  double zeroed = 0;
   for (unsigned place = 0; place < GUARDD_PLACES; place++)
-    zeroed += now->changed[GUARDD_CHANGE_TO_ZERO][place];
+    zeroed += zeroed_in (now->changed, place);
   say_considered (considered,
-                  "not fstrim, which discards what is free: of %llu KiB that became zero, %llu KiB are in "
+                  "not fstrim, which discards what is free: of %.0f KiB that became zero, %.0f KiB are in "
                   "use by the filesystem's own maps, before and now",
-                  (unsigned long long)(zeroed / 1024), (unsigned long long)(in_use / 1024));
+                  zeroed / 1024, in_use / 1024);
   if (before && before->disk_size == now->disk_size)
     say_considered (considered, "not a resize: the disk has %llu bytes, as before",
                     (unsigned long long)now->disk_size);
@@ -56,33 +62,27 @@ void
 judge_zeroed (const struct thresholds *limit, const struct say *to)
 {
   const struct guardd_observation *now = to->input->now;
-  uint64_t kept = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT];
-  uint64_t metadata = now->changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_METADATA];
+  double kept = zeroed_in (now->changed, GUARDD_PLACE_KEPT);
+  double metadata = zeroed_in (now->changed, GUARDD_PLACE_METADATA);
   uint64_t of = allocated (now);
   struct say_considered considered = { .n = 0 };
   consider (to, kept + metadata, &considered);
+  judge_metadata (to, &considered);
+  if (kept < (double)limit->zeroed_bytes || kept < (double)of / 100 * (double)limit->zeroed_percent) {
+    judge_late (limit, to, of);
+    return;
+  }
   struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL,
+                                    .rule = "in-use-zeroed",
                                     .structure = "",
                                     .unit = "bytes",
                                     .horizon = "last-good",
                                     .considered = considered.sentences,
-                                    .n_considered = considered.n };
-  if (metadata > 0) {
-    finding.rule = "metadata-zeroed";
-    finding.seen = (double)metadata;
-    say (to, finding,
-         "disk %s: %llu KiB of a filesystem's own tables were zeroed or discarded; it never does that",
-         to->input->disk, (unsigned long long)(metadata / 1024));
-  }
-  if (kept < limit->zeroed_bytes || kept < of / 100 * limit->zeroed_percent) {
-    judge_late (limit, to, of);
-    return;
-  }
-  finding.rule = "in-use-zeroed";
-  finding.seen = (double)kept;
-  finding.expected = (double)of * (double)limit->zeroed_percent / 100;
+                                    .n_considered = considered.n,
+                                    .seen = kept,
+                                    .expected = (double)of * (double)limit->zeroed_percent / 100 };
   say (to, finding,
-       "disk %s: %llu MiB that were in use, and still are by the filesystem's own map, were zeroed or "
+       "disk %s: %.0f MiB that were in use, and still are by the filesystem's own map, were zeroed or "
        "discarded (not fstrim: that frees first)",
-       to->input->disk, (unsigned long long)(kept / MIB));
+       to->input->disk, kept / MIB);
 }
