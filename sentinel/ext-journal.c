@@ -42,8 +42,9 @@ struct ext_journal {
   uint32_t n_taken, room;
   uint8_t *window; /* WINDOW_BLOCKS from window_log on */
   uint32_t window_log, window_n, last;
-  uint64_t walked;         /* bytes */
-  uint32_t next, sequence; /* where the next transaction is going to be */
+  uint64_t walked;              /* bytes */
+  uint32_t tail, tail_sequence; /* the first transaction of the log; tail 0: it is clean */
+  uint32_t next, sequence;      /* where the next transaction is going to be */
 };
 
 static bool
@@ -291,7 +292,8 @@ ext_journal_read (struct ext *fs, bool *failed)
   uint32_t start = be32 (super + 28), head = be32 (super + 0x58);
   /* A clean one goes on where it ended (kernel 6.4), or at its beginning. */
   journal->next = head >= journal->first && head < journal->end ? head : journal->first;
-  journal->sequence = be32 (super + 24);
+  journal->sequence = journal->tail_sequence = be32 (super + 24);
+  journal->tail = start;
   if (start == 0)
     return journal;
   if (start < journal->first || start >= journal->end || !walk (journal, fs, start, journal->sequence)) {
@@ -319,6 +321,25 @@ ext_journal_blocks (const struct ext_journal *journal)
   return journal ? journal->end : 0;
 }
 
+/* What followed a transaction; *sequence becomes that of the first that there is not.  False: it was refused. */
+static bool
+tell_since (struct ext *fs, uint32_t log, uint32_t *sequence,
+            bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque)
+{
+  struct ext_journal *journal = fs->journal;
+  bytes_autofree uint8_t *data = malloc (fs->block_size);
+  for (; data && walk_transaction (journal, fs, *sequence, &log); (*sequence)++)
+    for (uint32_t i = 0; i < journal->n_taken; i++)
+      if (journal->taken[i].log != 0 && version (opaque, journal->taken[i].block, NULL)
+          && (!read_log (journal, fs, journal->taken[i].log, data, fs->block_size)
+              || !version (opaque, journal->taken[i].block, data)))
+        return false;
+  return data != NULL;
+}
+
+/* After a clean log jbd2 goes on with its number where it was frozen, and with the one after that where it was
+ * mounted again; an unmount skips one as well.  Where it goes on in the log only newer kernels say beforehand,
+ * but its tail does later.  Where nothing is found after a clean log, that may be for looking elsewhere. */
 bool
 ext_journal_since (struct ext *fs, const struct ext_journal *before,
                    bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque)
@@ -326,16 +347,20 @@ ext_journal_since (struct ext *fs, const struct ext_journal *before,
   struct ext_journal *journal = fs->journal;
   if (journal == NULL || before == NULL)
     return false;
-  uint32_t log = before->next, sequence = before->sequence;
-  bytes_autofree uint8_t *data = malloc (fs->block_size);
+  uint32_t log = before->next, first = before->sequence, sequence = first;
+  bool was_clean = before->tail == 0;
+  if (was_clean && journal->sequence == first)
+    return true;
+  if (was_clean && journal->tail != 0 && journal->tail_sequence == first)
+    log = journal->tail;
   journal->walked = 0;
-  for (; data && walk_transaction (journal, fs, sequence, &log); sequence++)
-    for (uint32_t i = 0; i < journal->n_taken; i++)
-      if (journal->taken[i].log != 0 && version (opaque, journal->taken[i].block, NULL)
-          && (!read_log (journal, fs, journal->taken[i].log, data, fs->block_size)
-              || !version (opaque, journal->taken[i].block, data)))
-        return false;
-  return sequence == journal->sequence;
+  bool told = tell_since (fs, log, &sequence, version, opaque);
+  if (told && was_clean && sequence == first) {
+    sequence = ++first;
+    told = tell_since (fs, log, &sequence, version, opaque);
+  }
+  return told && !(was_clean && sequence == first)
+         && (sequence == journal->sequence || (journal->tail == 0 && sequence + 1 == journal->sequence));
 }
 
 bool
