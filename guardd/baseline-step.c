@@ -2,14 +2,14 @@
 /* What happened on a disk between two looks, as figures. */
 #include "baseline.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 /* In use before, now, and all the while. */
 static double
 kept (const struct guardd_observation *seen, guint class)
 {
-  return (double)seen->changed[class][GUARDD_PLACE_KEPT]
-         + (double)seen->changed[class][GUARDD_PLACE_METADATA]
+  return (double)seen->changed[class][GUARDD_PLACE_KEPT] + (double)seen->changed[class][GUARDD_PLACE_METADATA]
          + (double)seen->changed[class][GUARDD_PLACE_RUINED];
 }
 
@@ -20,6 +20,12 @@ everywhere (const struct guardd_observation *seen, guint class)
   for (guint place = 0; place < GUARDD_PLACES; place++)
     sum += (double)seen->changed[class][place];
   return sum;
+}
+
+static bool
+is_zeroed (guint class)
+{
+  return class == GUARDD_CHANGE_TO_ZERO || class == GUARDD_CHANGE_COLLAPSED;
 }
 
 static double
@@ -53,11 +59,11 @@ baseline_step (const struct guardd_observation *before, const struct guardd_obse
     step->unmapped += unmapped;
     step->mapped += all - unmapped;
     /* fstrim zeroes what is free, by the gigabyte. */
-    features[GUARDD_FEATURE_CHANGED] += class == GUARDD_CHANGE_TO_ZERO ? kept (now, class) : all;
-    if (class != GUARDD_CHANGE_TO_ZERO && class != GUARDD_CHANGE_FROM_ZERO)
+    features[GUARDD_FEATURE_CHANGED] += is_zeroed (class) ? kept (now, class) : all;
+    if (!is_zeroed (class) && class != GUARDD_CHANGE_FROM_ZERO)
       step->sampled += all;
   }
-  features[GUARDD_FEATURE_ZEROED] = kept (now, GUARDD_CHANGE_TO_ZERO);
+  features[GUARDD_FEATURE_ZEROED] = kept (now, GUARDD_CHANGE_TO_ZERO) + kept (now, GUARDD_CHANGE_COLLAPSED);
   step->high = everywhere (now, GUARDD_CHANGE_HIGH);
   /* A backup, compressed into free space, is no sign. */
   features[GUARDD_FEATURE_RISEN]

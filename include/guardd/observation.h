@@ -87,8 +87,9 @@ enum guardd_change_place {
   GUARDD_PLACE_KEPT,        /* in use before, now, and all the while: something was overwritten in place */
   GUARDD_PLACE_METADATA,    /* superblock, descriptors, inodes in use */
   GUARDD_PLACE_NEW,         /* was free before, or in between, and is in use now */
-  GUARDD_PLACE_LATE, /* in use before and now, by maps that may be a minute late, or not seen in between */
-  GUARDD_PLACE_RUINED, /* was one of the filesystem's own tables by its form, should be, and is not any more */
+  GUARDD_PLACE_LATE,   /* in use before and now, by maps that may be a minute late, or not seen in between */
+  GUARDD_PLACE_RUINED, /* was one of the filesystem's own tables by its form, should be, and is not any more
+                        */
   GUARDD_PLACES,
 };
 

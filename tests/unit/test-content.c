@@ -94,7 +94,7 @@ test_two_threads (void)
 /* --- what they say of a change --- */
 
 /* Each block of a disk by a letter: z zero, t text, r random, m every other 16 bytes random, T text that is t
- * but for one piece. */
+ * but for one piece, Z zero but for one piece, p a few bytes over and over. */
 static void
 fill (guint8 *block, char letter, guint64 number)
 {
@@ -107,7 +107,11 @@ fill (guint8 *block, char letter, guint64 number)
     block[i] = letter == 'z' ? 0 : noisy ? noise : text;
   }
   if (letter == 'T')
-    memset (block + 5 * 4096, 'T', 4096);
+    block[5 * 4096] ^= 1;
+  if (letter == 'Z') /* all but the last piece */
+    memset (block, 0, BLOCK - 4096);
+  for (guint i = 0; letter == 'p' && i < BLOCK; i++)
+    block[i] = "mine\n"[i % 5];
 }
 
 /* A snapshot whose block i is as letters[i] says ('.': as in the parent); what is stored is offered. */
@@ -178,8 +182,8 @@ test_each_class_of_change (Fixture *fixture, const void *data)
 {
   g_autoptr (ContentSample) sample = content_sample_new (128);
   Pieces pieces;
-  guint64 before = take (fixture, 0, "ttttrrttzttz", NULL);
-  guint64 now = take (fixture, before, "rrm.r.zzrTtz", sample);
+  guint64 before = take (fixture, 0, "ttttrrttzttzttp", NULL);
+  guint64 now = take (fixture, before, "rrm.r.zzrTtzpZp", sample);
   scan (fixture, now, before, sample, pieces);
   g_assert_cmpuint (pieces[GUARDD_CHANGE_LOW_TO_HIGH], ==, 2 * PIECES);
   g_assert_cmpuint (pieces[GUARDD_CHANGE_LOW_TO_MID], ==, PIECES);
@@ -187,6 +191,7 @@ test_each_class_of_change (Fixture *fixture, const void *data)
   g_assert_cmpuint (pieces[GUARDD_CHANGE_ZERO_TO_HIGH], ==, PIECES);
   g_assert_cmpuint (pieces[GUARDD_CHANGE_OTHER], ==, 1); /* one piece of a block, and a block written again */
   g_assert_cmpuint (pieces[GUARDD_CHANGE_HIGH], ==, 0);
+  g_assert_cmpuint (pieces[GUARDD_CHANGE_COLLAPSED], ==, 2 * PIECES - 1);
   /* Nobody had the bytes in hand: they are read. */
   Pieces read;
   scan (fixture, now, before, NULL, read);
@@ -211,6 +216,20 @@ test_shares_are_about_right (Fixture *fixture, const void *data)
   g_assert_cmpuint (pieces[GUARDD_CHANGE_OTHER], <=, 500 + 16);
 }
 
+/* 60 of every 64 KiB zeroed: no block is, but the sample stands for all of them. */
+static void
+test_zeroed_in_pieces (Fixture *fixture, const void *data)
+{
+  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autofree char *before = g_strnfill (1000, 't'), *now = g_strnfill (1000, 'Z');
+  Pieces pieces;
+  guint64 first = take (fixture, 0, before, NULL), second = take (fixture, first, now, sample);
+  scan (fixture, second, first, sample, pieces);
+  g_assert_cmpuint (pieces[GUARDD_CHANGE_TO_ZERO], ==, 0);
+  g_assert_cmpuint (pieces[GUARDD_CHANGE_COLLAPSED], >=, (1000 - 16) * (PIECES - 1));
+  g_assert_cmpuint (pieces[GUARDD_CHANGE_COLLAPSED], <=, (1000 + 16) * (PIECES - 1));
+}
+
 #define TEST(name, function)                                                                                 \
   g_test_add ("/content/" name, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -223,5 +242,6 @@ main (int argc, char **argv)
   g_test_add_func ("/content/two threads", test_two_threads);
   TEST ("each class of change", test_each_class_of_change);
   TEST ("shares are about right", test_shares_are_about_right);
+  TEST ("zeroed in pieces", test_zeroed_in_pieces);
   return g_test_run ();
 }
