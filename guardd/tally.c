@@ -44,6 +44,7 @@ add (struct guardd_recent *to, const struct guardd_recent *from)
   to->exchange.freed_low_bytes += from->exchange.freed_low_bytes;
   to->exchange.taken_bytes += from->exchange.taken_bytes;
   to->exchange.taken_high_bytes += from->exchange.taken_high_bytes;
+  to->exchange.taken_packed_bytes += from->exchange.taken_packed_bytes;
   to->exchange.freed_inodes += from->exchange.freed_inodes;
   to->exchange.new_inodes += from->exchange.new_inodes;
 }
@@ -85,20 +86,21 @@ tally_get (const Tally *tally, gint64 now_us, struct guardd_recent *recent)
   }
 }
 
-/* Of what is in use, or belongs to the filesystem itself. */
+/* What attacks make of what is in use, or of files that go. */
 static guint64
-harmed (const struct guardd_recent *sum)
+became_bad (const struct guardd_recent *sum)
 {
-  static const enum guardd_change_class classes[] = { GUARDD_CHANGE_LOW_TO_HIGH, GUARDD_CHANGE_LOW_TO_MID,
-                                                      GUARDD_CHANGE_ZERO_TO_HIGH, GUARDD_CHANGE_TO_ZERO };
-  static const enum guardd_change_place places[]
-      = { GUARDD_PLACE_KEPT, GUARDD_PLACE_LATE, GUARDD_PLACE_METADATA, GUARDD_PLACE_NEW };
-  guint64 bytes = sum->exchange.freed_low_bytes + sum->exchange.taken_high_bytes;
-  for (guint i = 0; i < G_N_ELEMENTS (classes); i++)
-    for (guint j = 0; j < G_N_ELEMENTS (places); j++)
-      if (classes[i] != GUARDD_CHANGE_TO_ZERO || places[j] != GUARDD_PLACE_NEW) /* freed: fstrim's */
-        bytes += sum->changed[classes[i]][places[j]];
-  return bytes;
+  static const enum guardd_change_class classes[]
+      = { GUARDD_CHANGE_LOW_TO_HIGH, GUARDD_CHANGE_LOW_TO_MID, GUARDD_CHANGE_ZERO_TO_HIGH,
+          GUARDD_CHANGE_TO_ZERO, GUARDD_CHANGE_COLLAPSED };
+  guint64 bad = sum->exchange.freed_low_bytes + sum->exchange.taken_high_bytes;
+  for (guint i = 0; i < G_N_ELEMENTS (classes); i++) {
+    const uint64_t *places = sum->changed[classes[i]];
+    bool zeroed = classes[i] == GUARDD_CHANGE_TO_ZERO || classes[i] == GUARDD_CHANGE_COLLAPSED;
+    bad += places[GUARDD_PLACE_KEPT] + places[GUARDD_PLACE_LATE] + places[GUARDD_PLACE_METADATA]
+           + places[GUARDD_PLACE_RUINED] + (zeroed ? 0 : places[GUARDD_PLACE_NEW]);
+  }
+  return bad;
 }
 
 gint64
@@ -106,10 +108,10 @@ tally_began (const Tally *tally, gint64 now_us)
 {
   struct guardd_recent recent;
   tally_get (tally, now_us, &recent);
-  guint64 all = harmed (&recent);
+  guint64 all = became_bad (&recent);
   for (guint i = 0; all > 0 && i < tally->entries->len; i++) {
     const Entry *entry = &g_array_index (tally->entries, Entry, i);
-    if (entry->time_us > now_us - TALLY_US && harmed (&entry->sum) >= all / PART_MIN)
+    if (entry->time_us > now_us - TALLY_US && became_bad (&entry->sum) >= all / PART_MIN)
       return entry->time_us;
   }
   return 0;

@@ -17,6 +17,6 @@ void tally_free (gpointer tally);
 /* time_us: of the snapshot, since 1970; they come in order. */
 void tally_add (Tally *tally, gint64 time_us, const struct guardd_observation *seen);
 void tally_get (const Tally *tally, gint64 now_us, struct guardd_recent *recent);
-/* The first snapshot with a part in what became zero, or of high entropy, since; 0: there is none. */
+/* The first snapshot with a part in what was zeroed or became of high entropy since; 0: there is none. */
 gint64 tally_began (const Tally *tally, gint64 now_us);
 void tally_clear (Tally *tally);

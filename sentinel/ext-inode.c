@@ -90,9 +90,9 @@ ext_map_block (struct ext *fs, const uint8_t i_block[60], uint32_t logical)
   return block < fs->blocks ? block : 0;
 }
 
-/* By what is bounded whatever a file holds, and in 128 bytes as in more: no file has more than 2^32 blocks, no
- * attribute block lies outside, and what follows the 128 bytes is within the inode.  Other systems than Linux
- * (1: Hurd) use these fields otherwise. */
+/* By what is bounded whatever a file holds, and in 128 bytes as in more: no file has more than 2^32 blocks,
+ * no attribute block lies outside, and what follows the 128 bytes is within the inode.  Other systems than
+ * Linux (1: Hurd) use these fields otherwise. */
 bool
 ext_is_inode (const struct ext *fs, const uint8_t *inode)
 {
@@ -100,8 +100,7 @@ ext_is_inode (const struct ext *fs, const uint8_t *inode)
     return true;
   uint64_t attributes = le32 (inode + 0x68) | (uint64_t)le16 (inode + 0x76) << 32;
   return MODE_FORMATS >> (le16 (inode) >> 12) & 1 && le32 (inode + 0x6c) <= fs->block_size
-         && attributes < fs->blocks
-         && (fs->inode_size < 132 || le16 (inode + 0x80) <= fs->inode_size - 128u);
+         && attributes < fs->blocks && (fs->inode_size < 132 || le16 (inode + 0x80) <= fs->inode_size - 128u);
 }
 
 bool

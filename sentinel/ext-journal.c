@@ -321,7 +321,8 @@ ext_journal_blocks (const struct ext_journal *journal)
   return journal ? journal->end : 0;
 }
 
-/* What followed a transaction; *sequence becomes that of the first that there is not.  False: it was refused. */
+/* What followed a transaction; *sequence becomes that of the first that there is not.  False: it was refused.
+ */
 static bool
 tell_since (struct ext *fs, uint32_t log, uint32_t *sequence,
             bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque)
@@ -337,9 +338,10 @@ tell_since (struct ext *fs, uint32_t log, uint32_t *sequence,
   return data != NULL;
 }
 
-/* After a clean log jbd2 goes on with its number where it was frozen, and with the one after that where it was
- * mounted again; an unmount skips one as well.  Where it goes on in the log only newer kernels say beforehand,
- * but its tail does later.  Where nothing is found after a clean log, that may be for looking elsewhere. */
+/* After a clean log jbd2 goes on with its number where it was frozen, and with the one after that where it
+ * was mounted again; an unmount skips one as well.  Where it goes on in the log only newer kernels say
+ * beforehand, but its tail does later.  Where nothing is found after a clean log, that may be for looking
+ * elsewhere. */
 bool
 ext_journal_since (struct ext *fs, const struct ext_journal *before,
                    bool (*version) (void *opaque, uint64_t block, const void *data), void *opaque)

@@ -123,7 +123,8 @@ static bool
 has_form (const struct ext *fs, uint64_t offset)
 {
   uint8_t data[PLACE_PIECE];
-  uint32_t length = fs->block_size < sizeof data ? fs->block_size : (uint32_t)sizeof data, inodes = 0, bad = 0;
+  uint32_t length = fs->block_size < sizeof data ? fs->block_size : (uint32_t)sizeof data, inodes = 0,
+           bad = 0;
   if (!view_read (fs->view, offset, data, length))
     return true;
   for (uint32_t at = 0; at + fs->inode_size <= length; at += fs->inode_size)

@@ -30,8 +30,7 @@ side_open (struct side *side, const struct view *view)
 {
   uint8_t boot[512], record[NTFS_RECORD_MAX];
   side->window_at = NOWHERE;
-  return ntfs_open (&side->fs, view, boot) == NTFS_FOUND
-         && ntfs_read_record (&side->fs, side->fs.mft, record)
+  return ntfs_open (&side->fs, view, boot) == NTFS_FOUND && ntfs_read_record (&side->fs, side->fs.mft, record)
          && ntfs_find_stream (&side->fs, record, NTFS_DATA, &side->mft)
          && ntfs_read_record (&side->fs, side->fs.mft + (uint64_t)NTFS_BITMAP * side->fs.record, record)
          && ntfs_find_stream (&side->fs, record, NTFS_DATA, &side->bitmap);

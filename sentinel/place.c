@@ -2,6 +2,7 @@
 #include "place.h"
 
 #include "bytes.h"
+#include "packed.h"
 #include "place-map.h"
 
 #define PIECE PLACE_PIECE
@@ -51,18 +52,33 @@ is_ordinary (const uint8_t *data)
   return collisions > (uint64_t)PIECE * PIECE / 128;
 }
 
-/* How many of the bytes that a sample stands for are of ordinary content, or of high entropy. */
-static uint64_t
-share (const struct place_sample *sample, const struct view *view, bool ordinary)
+/* What the blocks of a sample are. */
+struct kinds {
+  uint32_t read, low, high, packed;
+};
+
+static struct kinds
+look_at (const struct place_sample *sample, const struct view *view)
 {
+  struct kinds kinds = { 0 };
   uint8_t data[PIECE];
-  uint32_t n = 0, read = 0;
-  for (uint32_t i = 0; i < sample->n; i++)
-    if (view_read (view, sample->at[i], data, sizeof data)) {
-      n += !bytes_are_zero (data, sizeof data) && is_ordinary (data) == ordinary;
-      read++;
-    }
-  return read ? (uint64_t)((double)sample->bytes * n / read) : 0;
+  for (uint32_t i = 0; i < sample->n; i++) {
+    if (!view_read (view, sample->at[i], data, sizeof data))
+      continue;
+    bool ordinary = is_ordinary (data);
+    kinds.read++;
+    kinds.low += ordinary && !bytes_are_zero (data, sizeof data);
+    kinds.high += !ordinary;
+    kinds.packed += packed_begins (data);
+  }
+  return kinds;
+}
+
+/* How many of the bytes that a sample stands for. */
+static uint64_t
+share (const struct place_sample *sample, const struct kinds *kinds, uint32_t n)
+{
+  return kinds->read ? (uint64_t)((double)sample->bytes * n / kinds->read) : 0;
 }
 
 static void
@@ -71,10 +87,13 @@ add_freed (struct maps *maps)
   struct place_freed freed = { 0 };
   struct guardd_exchange *exchange = &maps->seen->exchange;
   maps->map->freed (maps->map, &freed);
+  struct kinds gone = look_at (&freed.gone, &maps->view_before);
+  struct kinds taken = look_at (&freed.taken, &maps->views->of[maps->open]);
   exchange->freed_bytes += freed.gone.bytes;
-  exchange->freed_low_bytes += share (&freed.gone, &maps->view_before, true);
+  exchange->freed_low_bytes += share (&freed.gone, &gone, gone.low);
   exchange->taken_bytes += freed.taken.bytes;
-  exchange->taken_high_bytes += share (&freed.taken, &maps->views->of[maps->open], false);
+  exchange->taken_high_bytes += share (&freed.taken, &taken, taken.high);
+  exchange->taken_packed_bytes += share (&freed.taken, &taken, taken.packed);
   exchange->freed_inodes += freed.inodes;
   exchange->new_inodes += freed.new_inodes;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Tables of XFS by what they say of themselves: since version 5 each has the filesystem's identifier in it, and
- * where it lies.  Not by their entropy, which small directories and files' attributes may raise.
+ * Tables of XFS by what they say of themselves: since version 5 each has the filesystem's identifier in it,
+ * and where it lies.  Not by their entropy, which small directories and files' attributes may raise.
  */
 #include "bytes.h"
 #include "xfs.h"

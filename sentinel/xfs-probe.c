@@ -10,8 +10,8 @@
 #define GROUPS_MAX 4096u
 #define FLAGS2_BIGTIME 8u
 
-/* mkfs makes the root directory, and nothing else ever sets its time of creation; *made 0: version 4 has none.
- * False: it is not there. */
+/* mkfs makes the root directory, and nothing else ever sets its time of creation; *made 0: version 4 has
+ * none. False: it is not there. */
 static bool
 read_root (const struct xfs *fs, uint64_t *made)
 {

@@ -18,6 +18,9 @@ EVERY_OTHER = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/
 INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out $f.locked 2>/dev/null; rm $f; done; sync"
 ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"
 REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
+INTO_NEW_SMALLER = f"for f in $({LIST} -size +8k -size -60k | head -600); do gzip -c $f | {ENCRYPT} -out $f.gpg 2>/dev/null; rm $f; done; sync"
+PATTERN = ("tr '\\0' '\\314' </dev/zero | head -c 1M >/tmp/p; for f in /m/documents/*; do dd if=/tmp/p of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
+ZERO_MOST = ("for f in /m/documents/*; do for i in $(seq 0 15); do dd if=/dev/zero of=$f bs=4k seek=$((i * 16)) count=15 conv=notrunc 2>/dev/null; done; done; sync")
 PUNCH = "for f in /m/documents/*; do fallocate -p -o 0 -l 1M $f; done; sync"
 RANDOM = "dd if=/dev/urandom of=/dev/vda conv=notrunc 2>/dev/null "
 INODES = "T=$(dumpe2fs /dev/vda 2>/dev/null | sed -n 's/.*Inode table at \\([0-9]*\\)-.*/\\1/p' | head -1); "
@@ -107,6 +110,11 @@ ATTACKS = [
     wipe("shred of the disk", "ext4", OFF + "shred -n 1 -s 64M /dev/vda; sync"),
     wipe("zeros into all files", "ext4", ZERO_ALL),
     wipe("zeros into all files, xfs", "xfs", ZERO_ALL),
+    wipe("zeros into all files, first after the mount", "ext4", ZERO_ALL, prepare="cd /; umount /m; mount -o noatime /dev/vda /m; sync"),
+    wipe("zeros into all files, a few at a time", "ext4", ZERO_ALL.replace("conv=notrunc", "conv=notrunc,fsync").replace("done; sync", "sleep 0.3; done")),
+    wipe("zeros into most of all files", "ext4", ZERO_MOST),
+    wipe("0xCC into all files", "ext4", PATTERN),
+    wipe("0xCC into all files, xfs", "xfs", PATTERN),
     warn("zeros into all files, ntfs", "ntfs", ZERO_ALL, late=60),
     wipe("blkdiscard", "ext4", OFF + "blkdiscard -f /dev/vda"),
     wipe("blkdiscard of one partition", "gpt", OFF + "blkdiscard -f /dev/vda1"),
@@ -160,6 +168,7 @@ ATTACKS = [
     warn("encryption of one big file", "ext4", f"{ENCRYPT} -nosalt -in /m/text -out /tmp/x 2>/dev/null; dd if=/tmp/x of=/m/text bs=1M conv=notrunc 2>/dev/null; sync",
          prepare=TEXT),
     warn("encryption into new files", "ext4", INTO_NEW),
+    warn("encryption into new files, compressed first", "ext4", INTO_NEW_SMALLER),
     warn("encryption into new files, xfs", "xfs", INTO_NEW, late=100),
     warn("encryption into new files, btrfs", "btrfs", INTO_NEW, late=60),
     warn("encryption into new files, ntfs", "ntfs", INTO_NEW, late=60),

@@ -29,6 +29,7 @@ BENIGN = [
     fine("log writing", "ext4", "for i in $(seq 2000); do echo line $i; done >>/m/log; sync"),
     fine("logrotate with compression", "ext4", "gzip -k /m/text && mv /m/text /m/text.1; sync", prepare=TEXT),
     fine("many logs compressed", "ext4", "gzip /m/logs/*; sync", prepare=MANY_LOGS),
+    fine("many small files compressed", "ext4", f"{LIST} -size +8k -size -60k | head -400 | xargs gzip; sync"),
     fine("journal vacuumed", "ext4", "rm /m/journal/system@1*; sync",
          prepare="mkdir /m/journal; for i in $(seq 10 19) $(seq 20 24); do " + random("/m/journal/system@$i.journal", 3) + "done; sync"),
     fine("mail expunged", "ext4", f"rm $({LIST} | head -100); sync"),
@@ -53,6 +54,10 @@ BENIGN = [
     # databases and backups
     fine("database rewritten", "ext4", "cp /m/db /m/db.new; mv /m/db.new /m/db; sync", prepare="cat /m/documents/* >/m/db; sync"),
     fine("database in use", "ext4", "sqlite3 /m/db 'update t set x = x || \"more\" where i % 3 = 0; delete from t where i % 5 = 0'; sync", prepare=TABLE),
+    fine("records that grow in a preallocated file", "ext4", "i=0; while [ $i -lt 1200 ]; do "
+         "dd if=/m/documents/$((i % 90)) of=/m/table bs=4000 skip=$((i % 200)) count=1 iflag=fullblock oflag=seek_bytes seek=$((i * 4096)) conv=notrunc 2>/dev/null; "
+         "i=$((i + 1)); done; sync", prepare="dd if=/dev/zero of=/m/table bs=1M count=8 2>/dev/null; i=0; while [ $i -lt 1200 ]; do "
+         "dd if=/m/documents/1 of=/m/table bs=300 count=1 oflag=seek_bytes seek=$((i * 4096)) conv=notrunc 2>/dev/null; i=$((i + 1)); done; sync"),
     fine("database vacuumed", "ext4", "sqlite3 /m/db 'delete from t where i % 4 = 0; vacuum'; sync", prepare=TABLE),
     fine("database dumped into xz", "ext4", "sqlite3 /m/db .dump | xz -0 >/m/dump.xz; sync", prepare=TABLE),
     fine("database dumped into zstd, xfs", "xfs", "sqlite3 /m/db .dump | zstd -q -o /m/dump.zst; sync", prepare=TABLE),

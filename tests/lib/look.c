@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * look IMAGE [BEFORE [high]]: what the sentinel's readers see on a raw image, as JSON; for tests.  With BEFORE,
- * an image of the same disk, blocks that differ are placed, those that became zero as such, others as of high
- * entropy if that is said.
+ * look IMAGE [BEFORE [high]]: what the sentinel's readers see on a raw image, as JSON; for tests.  With
+ * BEFORE, an image of the same disk, blocks that differ are placed, those that became zero as such, others as
+ * of high entropy if that is said.
  */
 #include "sentinel/place.h"
 
@@ -98,7 +98,8 @@ print_structure (const struct guardd_structure *is)
 static void
 print_places (const char *key, const uint64_t places[GUARDD_PLACES])
 {
-  static const char *const names[GUARDD_PLACES] = { "unknown", "free", "kept", "metadata", "new", "late", "ruined" };
+  static const char *const names[GUARDD_PLACES]
+      = { "unknown", "free", "kept", "metadata", "new", "late", "ruined" };
   printf (", \"%s\": {", key);
   for (unsigned i = 0; i < GUARDD_PLACES; i++)
     printf ("%s\"%s\": %" PRIu64, i ? ", " : "", names[i], places[i]);

@@ -114,8 +114,8 @@ typedef struct {
   struct guardd_observation now; /* 10 GiB in use */
   struct guardd_recent recent;   /* of the snapshots before */
   Level level;
-  guint slow;       /* how many findings ask where it began */
-  char rules[128];  /* with a space between */
+  guint slow;      /* how many findings ask where it began */
+  char rules[128]; /* with a space between */
 } Change;
 
 static Change *
@@ -132,14 +132,13 @@ change_judge (Change *change)
   g_autofree char *why = NULL;
   Detectors *detectors = open_with ("", &why);
   struct guardd_recent recent = change->recent;
+  recent.exchange = change->now.exchange;
   for (guint i = 0; i < GUARDD_CHANGE_CLASSES; i++)
     for (guint j = 0; j < GUARDD_PLACES; j++)
       recent.changed[i][j] += change->now.changed[i][j];
-  const struct guardd_judge_input input = { .size_of = sizeof input,
-                                            .disk = "vda",
-                                            .now = &change->now,
-                                            .before = &change->now,
-                                            .recent = &recent };
+  const struct guardd_judge_input input = {
+    .size_of = sizeof input, .disk = "vda", .now = &change->now, .before = &change->now, .recent = &recent
+  };
   g_autoptr (GPtrArray) findings = findings_new ();
   detectors_judge (detectors, &input, findings);
   detectors_close (detectors);
@@ -179,6 +178,77 @@ test_tables (void)
 }
 
 static void
+test_zeroed (void)
+{
+  g_autofree Change *change = change_new (), *large = change_new ();
+  uint64_t *now = change->now.changed[GUARDD_CHANGE_TO_ZERO];
+  now[GUARDD_PLACE_KEPT] = 12 * MIB;
+  now[GUARDD_PLACE_FREE] = 800 * MIB;
+  expect (change, LEVEL_OK, "");
+  change->recent.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] = 84 * MIB; /* 12 MiB a time */
+  expect (change, LEVEL_OK, "");
+  change->recent.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] = 96 * MIB;
+  expect (change, LEVEL_CRITICAL, "in-use-zeroed");
+  now[GUARDD_PLACE_LATE] = 4 * GIB;
+  change->recent.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] = 0;
+  expect (change, LEVEL_WARN, "in-use-zeroed");
+  /* One percent of it is 20 GiB */
+  large->now.structures[0].used_bytes = 2048 * GIB;
+  large->now.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] = 900 * MIB;
+  expect (large, LEVEL_OK, "");
+  large->now.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] = GIB;
+  expect (large, LEVEL_CRITICAL, "in-use-zeroed");
+}
+
+static void
+test_patterns (void)
+{
+  g_autofree Change *change = change_new ();
+  change->now.changed[GUARDD_CHANGE_COLLAPSED][GUARDD_PLACE_NEW] = 500 * MIB;
+  expect (change, LEVEL_OK, "");
+  change->now.changed[GUARDD_CHANGE_COLLAPSED][GUARDD_PLACE_KEPT] = 110 * MIB;
+  expect (change, LEVEL_CRITICAL, "in-use-zeroed");
+}
+
+static void
+test_encrypted (void)
+{
+  g_autofree Change *change = change_new ();
+  change->now.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 40 * MIB;
+  change->recent.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 3 * MIB;
+  expect (change, LEVEL_WARN, "encryption");
+  change->now.changed[GUARDD_CHANGE_LOW_TO_HIGH][GUARDD_PLACE_KEPT] = 64 * MIB;
+  expect (change, LEVEL_CRITICAL, "encryption");
+}
+
+static void
+test_exchanged (void)
+{
+  g_autofree Change *change = change_new ();
+  /* 600 files, compressed and encrypted: of those that came two blocks each, one of them full */
+  struct guardd_exchange *is = &change->now.exchange;
+  *is = (struct guardd_exchange){ .freed_bytes = 20 * MIB,
+                                  .freed_low_bytes = 19 * MIB,
+                                  .taken_bytes = 5 * MIB,
+                                  .taken_high_bytes = 2 * MIB,
+                                  .freed_inodes = 600,
+                                  .new_inodes = 600 };
+  expect (change, LEVEL_WARN, "encryption-into-new-files");
+  is->taken_packed_bytes = 5 * MIB / 3; /* gzip */
+  expect (change, LEVEL_OK, "");
+  is->taken_packed_bytes = 0;
+  is->freed_inodes = is->new_inodes = 60; /* larger ones: whose first blocks are too few to say */
+  expect (change, LEVEL_OK, "");
+  *is = (struct guardd_exchange){ .freed_bytes = 20 * MIB,
+                                  .freed_low_bytes = 19 * MIB,
+                                  .taken_bytes = 5 * MIB,
+                                  .taken_high_bytes = MIB / 2,
+                                  .freed_inodes = 600,
+                                  .new_inodes = 600 };
+  expect (change, LEVEL_OK, ""); /* ordinary content */
+}
+
+static void
 test_example (void)
 {
   g_autoptr (GError) error = NULL;
@@ -198,6 +268,10 @@ main (int argc, char **argv)
   g_test_add_func ("/detectors/a-threshold-counts", test_threshold_counts);
   g_test_add_func ("/detectors/one-can-be-switched-off", test_switched_off);
   g_test_add_func ("/detectors/tables-are-judged-by-their-form", test_tables);
+  g_test_add_func ("/detectors/zeros-of-ten-minutes-count-together", test_zeroed);
+  g_test_add_func ("/detectors/patterns-count-as-zeros", test_patterns);
+  g_test_add_func ("/detectors/encryption-has-a-beginning", test_encrypted);
+  g_test_add_func ("/detectors/encryption-that-compresses-first", test_exchanged);
   g_test_add_func ("/detectors/the-example-is-accepted", test_example);
   return g_test_run ();
 }

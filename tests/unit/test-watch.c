@@ -191,6 +191,20 @@ test_late_maps (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (judge (fixture, START + 2 * HOUR, &seen), ==, LEVEL_WARN);
 }
 
+/* What the first, partial interval saw of it is not good either. */
+static void
+test_zeroed_since (Fixture *fixture, gconstpointer data)
+{
+  struct guardd_observation seen = disk_with (FILES, 10ull << 30);
+  g_assert_cmpint (judge (fixture, START - HOUR, &seen), ==, LEVEL_OK);
+  seen.changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] = 30u << 20;
+  for (guint n = 0; n < 3; n++)
+    g_assert_cmpint (judge (fixture, START + n * MINUTE, &seen), ==, LEVEL_OK);
+  g_assert_cmpint (judge (fixture, START + 3 * MINUTE, &seen), ==, LEVEL_CRITICAL);
+  g_assert_cmpstr (fixture->rule, ==, "in-use-zeroed");
+  g_assert_cmpint (watch_incident (fixture->watch)->sign_us, ==, START);
+}
+
 static void
 test_exchanged (Fixture *fixture, gconstpointer data)
 {
@@ -238,7 +252,7 @@ test_peaks (void)
 static void
 test_classes (void)
 {
-  guint8 text[4096], random[4096], partly[4096], zero[4096] = { 0 };
+  guint8 text[4096], random[4096], partly[4096], pattern[4096], zero[4096] = { 0 }, record[4096] = { 0 };
   static const char words[] = "the quick brown fox jumps over the lazy dog and files its mail; ";
   g_autoptr (GRand) rand = g_rand_new_with_seed (1);
   for (guint i = 0; i < sizeof text; i++) {
@@ -250,6 +264,18 @@ test_classes (void)
   g_assert_cmpint (change_classify (text, partly, 4096), ==, GUARDD_CHANGE_LOW_TO_MID);
   g_assert_cmpint (change_classify (random, partly, 4096), ==, GUARDD_CHANGE_OTHER);
   g_assert_cmpint (change_classify (text, zero, 4096), ==, GUARDD_CHANGE_TO_ZERO);
+  /* A few bytes over and over; not from a page that was filled in advance, so or with zeros. */
+  memset (pattern, 0xcc, sizeof pattern);
+  g_assert_cmpint (change_classify (text, pattern, 4096), ==, GUARDD_CHANGE_COLLAPSED);
+  for (guint i = 0; i < sizeof pattern; i++)
+    pattern[i] = (guint8)(i % 48);
+  g_assert_cmpint (change_classify (random, pattern, 4096), ==, GUARDD_CHANGE_COLLAPSED);
+  g_assert_cmpint (change_classify (zero, pattern, 4096), ==, GUARDD_CHANGE_FROM_ZERO);
+  g_assert_cmpint (change_classify (pattern, text, 4096), ==, GUARDD_CHANGE_OTHER);
+  /* A record of text that grows within its page, a page that was empty and is full of programs. */
+  memcpy (record, text, 300);
+  g_assert_cmpint (change_classify (record, text, 4096), ==, GUARDD_CHANGE_OTHER);
+  g_assert_cmpint (change_classify (record, partly, 4096), ==, GUARDD_CHANGE_OTHER);
   g_assert_cmpint (change_classify (zero, random, 4096), ==, GUARDD_CHANGE_ZERO_TO_HIGH);
   random[0] ^= 1;
   g_assert_cmpint (change_classify (partly, text, 4096), ==, GUARDD_CHANGE_OTHER);
@@ -266,6 +292,7 @@ main (int argc, char **argv)
   ADD ("a-little-at-a-time", test_a_little_at_a_time);
   ADD ("as-little-in-an-hour", test_as_little_in_an_hour);
   ADD ("late-maps", test_late_maps);
+  ADD ("zeroed-since", test_zeroed_since);
   ADD ("encryption-into-new-files", test_exchanged);
   ADD ("slow-deletion-is-found-and-its-beginning", test_slow);
   ADD ("sudden-deletion-freezes-what-is-normal", test_sudden);

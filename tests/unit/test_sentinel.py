@@ -242,6 +242,22 @@ def test_ntfs_records_that_are_overwritten_are_ruined(_):
         assert look(disk, before, "high")["high"]["ruined"] >= 190 * 1024, look(disk, before, "high")
 
 
+def test_what_a_program_compressed_is_told_from_what_is_encrypted(_):
+    with image(256 * MIB, *FILESYSTEMS["ext4"]) as disk:
+        before, start, text = (disk.parent / name for name in ("before", "start", "text"))
+        text.write_text("".join(f"{n * n % 977} lines of a log, {n} of them\n" for n in range(700)))
+        mounted(disk, f"for i in $(seq 400); do cp {text} f$i; done")
+        run("cp", disk, start)
+        for tool, packed in (("gzip -n", True), ("xz -0", True), ("head -c 6000 /dev/urandom", False)):
+            run("cp", start, disk)
+            mounted(disk, f"touch now; sync; $COPY {before}; for i in $(seq 400); do {tool} <f$i >g$i; rm f$i; done; sync; cp {disk} {disk}.x")
+            seen = look(f"{disk}.x", before)
+            assert seen["freed_inodes"] >= 390 and seen["new_inodes"] >= 390, seen
+            # A file's first block in so many
+            assert (seen["taken_packed_bytes"] > 400 * 4096 / 2) == packed, (tool, seen)
+            assert packed or seen["taken_packed_bytes"] == 0, seen
+
+
 def test_ext4_first_changes_after_a_mount_or_a_freeze_are_followed(_):
     wipe_file = "dd if=/dev/zero of=a bs=1M count=30 conv=notrunc,fsync 2>/dev/null; "
     replace = "for i in $(seq 100); do echo $i >n$i; rm f$i; done; sync; "

@@ -110,11 +110,11 @@ judge_suspicious (const struct thresholds *limit, const struct say *to, struct g
 }
 
 bool
-judge_encrypted (const struct thresholds *limit, const struct say *to, changes of, bool recent)
+judge_encrypted (const struct thresholds *limit, const struct say *to, changes of)
 {
   struct overwritten kept = sum (of, GUARDD_PLACE_KEPT);
   struct guardd_finding finding = { .structure = "",
-                                    .slow = recent ? GUARDD_SLOW_RECENT : GUARDD_SLOW_NOT,
+                                    .slow = slow_of (to),
                                     .unit = "percent of what was overwritten in place",
                                     .horizon = "last-good" };
   double percent;

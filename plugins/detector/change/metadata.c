@@ -11,7 +11,8 @@ judge_ruined (const struct say *to, struct guardd_finding finding)
     return;
   finding.rule = "metadata-overwritten";
   say (to, finding,
-       "disk %s: %.0f KiB of a filesystem's own tables (inodes, directories, records of files) were overwritten "
+       "disk %s: %.0f KiB of a filesystem's own tables (inodes, directories, records of files) were "
+       "overwritten "
        "with what is none; not files within them, however random: what stands around those is gone as well",
        to->input->disk, finding.seen / 1024);
 }
@@ -22,7 +23,7 @@ judge_metadata (const struct say *to, const struct say_considered *considered)
   double zeroed = zeroed_in (to->input->now->changed, GUARDD_PLACE_METADATA);
   struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL,
                                     .structure = "",
-                                    .slow = to->input->recent ? GUARDD_SLOW_RECENT : GUARDD_SLOW_NOT,
+                                    .slow = slow_of (to),
                                     .unit = "bytes",
                                     .horizon = "last-good" };
   judge_ruined (to, finding);

@@ -13,6 +13,7 @@
 static const struct limit limits[] = {
   { LIMIT (zeroed_bytes), 16u * MIB, LIMIT_BYTES },
   { LIMIT (zeroed_percent), 1, LIMIT_PERCENT },
+  { LIMIT (zeroed_enough_bytes), 1024u * MIB, LIMIT_BYTES },
   { LIMIT (encrypted_bytes), 64u * MIB, LIMIT_BYTES },
   { LIMIT (encrypted_percent), 45, LIMIT_PERCENT },
   { LIMIT (suspicious_bytes), 4u * MIB, LIMIT_BYTES }, /* 1,000 blocks of 4 KiB */
@@ -25,6 +26,12 @@ static const struct limit limits[] = {
   { NULL },
 };
 
+int
+slow_of (const struct say *to)
+{
+  return to->input->recent ? GUARDD_SLOW_RECENT : GUARDD_SLOW_NOT;
+}
+
 static int
 judge (void *instance, const struct guardd_call *call, const struct guardd_judge_input *input,
        void (*report) (void *opaque, const struct guardd_finding *finding), void *opaque)
@@ -32,9 +39,9 @@ judge (void *instance, const struct guardd_call *call, const struct guardd_judge
   struct say to = { input, report, opaque, instance };
   const struct guardd_recent *recent = input->recent;
   judge_zeroed (instance, &to);
-  if (!judge_encrypted (instance, &to, input->now->changed, false) && recent)
-    judge_encrypted (instance, &to, recent->changed, true);
-  judge_exchanged (instance, &to, recent ? &recent->exchange : &input->now->exchange, recent != NULL);
+  if (!judge_encrypted (instance, &to, input->now->changed) && recent)
+    judge_encrypted (instance, &to, recent->changed);
+  judge_exchanged (instance, &to, recent ? &recent->exchange : &input->now->exchange);
   return 0;
 }
 

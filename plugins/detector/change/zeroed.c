@@ -2,14 +2,14 @@
 /* What is in use, zeroed or discarded. */
 #include "change.h"
 
-static uint64_t
+static double
 allocated (const struct guardd_observation *seen)
 {
-  uint64_t sum = 0;
+  double sum = 0;
   for (uint32_t i = 0; i < seen->n_structures; i++)
     if (say_is_filesystem (&seen->structures[i]) && seen->structures[i].flags & GUARDD_STRUCTURE_COUNTED
         && seen->structures[i].used_bytes != UINT64_MAX)
-      sum += seen->structures[i].used_bytes;
+      sum += (double)seen->structures[i].used_bytes;
   return sum;
 }
 
@@ -20,12 +20,13 @@ zeroed_in (changes of, enum guardd_change_place place)
 }
 
 static void
-consider (const struct say *to, double in_use, struct say_considered *considered)
+consider (const struct say *to, changes lately, struct say_considered *considered)
 {
   const struct guardd_observation *now = to->input->now, *before = to->input->before;
-  double zeroed = 0;
+  double zeroed = 0,
+         in_use = zeroed_in (lately, GUARDD_PLACE_KEPT) + zeroed_in (lately, GUARDD_PLACE_METADATA);
   for (unsigned place = 0; place < GUARDD_PLACES; place++)
-    zeroed += zeroed_in (now->changed, place);
+    zeroed += zeroed_in (lately, place);
   say_considered (considered,
                   "not fstrim, which discards what is free: of %.0f KiB that became zero, %.0f KiB are in "
                   "use by the filesystem's own maps, before and now",
@@ -38,51 +39,55 @@ consider (const struct say *to, double in_use, struct say_considered *considered
 /* Where maps are late.  A warning only, and of a share of all: what a wiper does in ten minutes counts
  * together.  Deleted and trimmed within the map's delay: then that much is gone, and worth the same. */
 static void
-judge_late (const struct thresholds *limit, const struct say *to, uint64_t of)
+judge_late (const struct thresholds *limit, const struct say *to, changes lately, double of)
 {
-  changes changed = to->input->recent ? to->input->recent->changed : to->input->now->changed;
-  uint64_t late
-      = changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_KEPT] + changed[GUARDD_CHANGE_TO_ZERO][GUARDD_PLACE_LATE];
-  if (late < limit->late_zeroed_bytes || late < of / 100 * limit->late_zeroed_percent)
+  double late = zeroed_in (lately, GUARDD_PLACE_KEPT) + zeroed_in (lately, GUARDD_PLACE_LATE);
+  double expected = of / 100 * (double)limit->late_zeroed_percent;
+  if (late < (double)limit->late_zeroed_bytes || late < expected)
     return;
   struct guardd_finding finding = { .rule = "in-use-zeroed",
                                     .level = GUARDD_LEVEL_WARN,
                                     .structure = "",
+                                    .slow = slow_of (to),
                                     .unit = "bytes",
                                     .horizon = "last-good",
-                                    .seen = (double)late,
-                                    .expected = (double)of * (double)limit->late_zeroed_percent / 100 };
+                                    .seen = late,
+                                    .expected = expected };
   say (to, finding,
-       "disk %s: %llu MiB of what was in use were zeroed or discarded; whether they were deleted first the "
-       "filesystem's maps do not say yet",
-       to->input->disk, (unsigned long long)(late / MIB));
+       "disk %s: %.0f MiB of what was in use were zeroed, discarded or overwritten with a pattern; whether "
+       "they "
+       "were deleted first the filesystem's maps do not say yet",
+       to->input->disk, late / MIB);
 }
 
 void
 judge_zeroed (const struct thresholds *limit, const struct say *to)
 {
-  const struct guardd_observation *now = to->input->now;
-  double kept = zeroed_in (now->changed, GUARDD_PLACE_KEPT);
-  double metadata = zeroed_in (now->changed, GUARDD_PLACE_METADATA);
-  uint64_t of = allocated (now);
+  changes now = to->input->now->changed, lately = to->input->recent ? to->input->recent->changed : now;
+  double kept = zeroed_in (lately, GUARDD_PLACE_KEPT), of = allocated (to->input->now);
+  double expected = of / 100 * (double)limit->zeroed_percent, enough = (double)limit->zeroed_enough_bytes;
   struct say_considered considered = { .n = 0 };
-  consider (to, kept + metadata, &considered);
+  consider (to, lately, &considered);
   judge_metadata (to, &considered);
-  if (kept < (double)limit->zeroed_bytes || kept < (double)of / 100 * (double)limit->zeroed_percent) {
-    judge_late (limit, to, of);
+  if (expected > enough)
+    expected = enough;
+  if (kept < (double)limit->zeroed_bytes || kept < expected) {
+    judge_late (limit, to, lately, of);
     return;
   }
   struct guardd_finding finding = { .level = GUARDD_LEVEL_CRITICAL,
                                     .rule = "in-use-zeroed",
                                     .structure = "",
+                                    .slow = slow_of (to),
                                     .unit = "bytes",
                                     .horizon = "last-good",
                                     .considered = considered.sentences,
                                     .n_considered = considered.n,
                                     .seen = kept,
-                                    .expected = (double)of * (double)limit->zeroed_percent / 100 };
+                                    .expected = expected };
   say (to, finding,
-       "disk %s: %.0f MiB that were in use, and still are by the filesystem's own map, were zeroed or "
-       "discarded (not fstrim: that frees first)",
+       "disk %s: %.0f MiB that were in use, and still are by the filesystem's own map, were zeroed, "
+       "discarded or "
+       "overwritten with a pattern (not fstrim: that frees first)",
        to->input->disk, kept / MIB);
 }
