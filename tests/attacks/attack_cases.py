@@ -19,7 +19,7 @@ INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out 
 ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"
 REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
 INTO_NEW_SMALLER = f"for f in $({LIST} -size +8k -size -60k | head -600); do gzip -c $f | {ENCRYPT} -out $f.gpg 2>/dev/null; rm $f; done; sync"
-PATTERN = ("tr '\\0' '\\314' </dev/zero | head -c 1M >/tmp/p; for f in /m/documents/*; do dd if=/tmp/p of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
+PATTERN = ("tr '\\0' '\\314' </dev/zero | head -c 1048576 >/tmp/p; for f in /m/documents/*; do dd if=/tmp/p of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
 ZERO_MOST = ("for f in /m/documents/*; do for i in $(seq 0 15); do dd if=/dev/zero of=$f bs=4k seek=$((i * 16)) count=15 conv=notrunc 2>/dev/null; done; done; sync")
 PUNCH = "for f in /m/documents/*; do fallocate -p -o 0 -l 1M $f; done; sync"
 RANDOM = "dd if=/dev/urandom of=/dev/vda conv=notrunc 2>/dev/null "
