@@ -78,7 +78,8 @@ BENIGN = [
     fine("container layers pruned", "ext4", "rm -rf /m/overlay/1 /m/overlay/2; sync", prepare=LAYERS),
     fine("built, then cleaned", "ext4", "mkdir /m/obj; for i in $(seq 600); do dd if=/dev/urandom of=/m/obj/$i.o bs=8k count=1 2>/dev/null; done; sync; sleep 3; "
          "rm -rf /m/obj; sync"),
-    fine("much unpacked, then removed", "ext4", "mkdir /m/copy; cp -r /m/files /m/copy/a; cp -r /m/files /m/copy/b; sync; sleep 6; rm -rf /m/copy; sync"),
+    fine("much unpacked, then removed", "ext4", "mkdir /m/copy; cp -r /m/files /m/copy/a; cp -r /m/files /m/copy/b; sync; sleep 6; rm -rf /m/copy; sync", level="warn",
+         why="two thirds of all files, though they had just come"),
     fine("a temporary file of more than all else", "ext4", random("/m/tmp", 260) + "sync; sleep 6; rm /m/tmp; sync"),
     fine("a temporary file of more than all else, btrfs", "btrfs", random("/m/tmp", 260) + "sync; sleep 6; rm /m/tmp; sync; sleep 35; sync"),
     fine("archive unpacked", "xfs", "mkdir /m/new; tar x -C /m/new -f /m/all.tar; sync; rm /m/all.tar; sync", prepare="tar c -C /m -f /m/all.tar files; sync"),

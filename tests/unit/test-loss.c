@@ -124,10 +124,35 @@ test_young_files (Fixture *fixture, gconstpointer data)
   g_assert_cmpint (judge_counts (fixture, START + MINUTE, 9000, 3 * GIB), ==, LEVEL_OK);
   g_assert_cmpint (judge_counts (fixture, START + 20 * MINUTE, 9000, 3 * GIB), ==, LEVEL_OK);
   restart (fixture);
-  g_assert_cmpint (judge_counts (fixture, START + 21 * MINUTE, 3010, GIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + 21 * MINUTE, 3010, GIB), ==, LEVEL_WARN);
   /* What was there before them is missed at once. */
   restart (fixture);
   g_assert_cmpint (judge_counts (fixture, START + 22 * MINUTE, 1400, GIB), ==, LEVEL_CRITICAL);
+}
+
+/* A new guest, or one that was just restored, is wiped. */
+static void
+test_all_young_files (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge_counts (fixture, START, 11, MIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + 4 * SECOND, 5000, GIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + 6 * SECOND, 14, MIB), ==, LEVEL_CRITICAL);
+}
+
+static void
+test_few_young_files (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge_counts (fixture, START, 3000, GIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + MINUTE, 5000, 2 * GIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_counts (fixture, START + 2 * MINUTE, 3000, GIB), ==, LEVEL_OK);
+}
+
+static void
+test_all_young_bytes (Fixture *fixture, gconstpointer data)
+{
+  g_assert_cmpint (judge_btrfs (fixture, START, MIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_btrfs (fixture, START + 4 * SECOND, 600 * MIB), ==, LEVEL_OK);
+  g_assert_cmpint (judge_btrfs (fixture, START + 6 * SECOND, 2 * MIB), ==, LEVEL_CRITICAL);
 }
 
 static void
@@ -308,7 +333,10 @@ main (int argc, char **argv)
   ADD ("bytes-alone-bit-by-bit", test_btrfs_bit_by_bit);
   ADD ("half-of-bytes-alone-is-a-warning", test_btrfs_half);
   ADD ("emptied-over-hours", test_emptied_slowly);
-  ADD ("what-came-and-goes-is-no-loss", test_young_files);
+  ADD ("half-of-all-files-that-came-and-go-is-a-warning", test_young_files);
+  ADD ("less-of-what-came-and-goes-is-no-loss", test_few_young_files);
+  ADD ("all-files-of-a-young-filesystem", test_all_young_files);
+  ADD ("all-bytes-of-a-young-filesystem", test_all_young_bytes);
   ADD ("what-was-there-for-half-an-hour-is", test_old_files);
   ADD ("what-the-first-look-sees-is-old", test_first_look);
   ADD ("a-temporary-file-on-btrfs", test_young_bytes);

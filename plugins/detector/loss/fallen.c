@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define EMPTIED_PART 20u
+#define ALL_PERCENT 90u
 
 static bool
 fell (uint64_t from, uint64_t to, uint64_t percent, uint64_t floor)
@@ -158,6 +159,26 @@ judge_deletion (const struct thresholds *limit, const struct say *to, const stru
   return true;
 }
 
+/* Of what came within the last half hour.  Nearly all of a filesystem is never a build or an archive that
+ * goes again: who wipes a guest that has just been restored is an intruder.  Files that held only bytes for a
+ * while are not asked for. */
+static bool
+judge_young (const struct thresholds *limit, const struct say *to, const struct guardd_structure *now,
+             const struct fall *from)
+{
+  bool known = are_inodes_known (now, from);
+  uint64_t half = say_relieved (to, "deletion", limit->critical_percent);
+  if (fell (from->inodes, now->used_inodes, ALL_PERCENT, limit->critical_inodes))
+    say_inodes (to, now, from, GUARDD_LEVEL_CRITICAL, "mass-deletion");
+  else if (!known && fell (from->bytes, now->used_bytes, ALL_PERCENT, limit->emptied_bytes))
+    say_bytes (to, now, from, GUARDD_LEVEL_CRITICAL, "mass-emptying");
+  else if (fell (from->inodes, now->used_inodes, half, limit->warn_inodes))
+    say_inodes (to, now, from, GUARDD_LEVEL_WARN, "deletion");
+  else
+    return false;
+  return true;
+}
+
 static bool
 judge_slow (const struct thresholds *limit, const struct say *to, const struct guardd_structure *now,
             const struct fall *from, uint64_t percent)
@@ -200,8 +221,9 @@ judge_structure (const struct thresholds *limit, const struct say *to, uint32_t 
   const struct fall last
       = { "the last good snapshot", "last-good", at_most (before->used_inodes, hour.inodes),
           at_most (before->used_bytes, hour.bytes) };
+  const struct fall young = { last.since, last.horizon, before->used_inodes, before->used_bytes };
   if (judge_critical (limit, to, now, &last) || judge_critical (limit, to, now, &hour)
-      || judge_deletion (limit, to, now, &last)
+      || judge_young (limit, to, now, &young) || judge_deletion (limit, to, now, &last)
       || judge_emptying (limit, to, now, &last, "emptying", limit->bytes_warn_percent)
       || judge_emptying (limit, to, now, &hour, "emptying", limit->bytes_warn_percent)
       || judge_slow (limit, to, now, &day, limit->day_percent))
