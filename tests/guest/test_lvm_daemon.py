@@ -15,7 +15,7 @@ from suite import equal, main, timeout
 from thin import Thin
 
 SEED = int(os.environ.get("GUARDD_SEED", "1"))
-KILLS = int(os.environ.get("GUARDD_KILLS", "4"))
+KILLS = int(os.environ.get("GUARDD_KILLS", "2"))
 TARGETS = ("vda", "vdb")
 DISKS = ("web-01", "web01.data")
 

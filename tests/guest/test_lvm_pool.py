@@ -14,7 +14,7 @@ from lvm import BUILD, Group, run
 from suite import equal, main, timeout
 
 FOLDER = "/tmp/pool"
-KILLS = int(os.environ.get("GUARDD_KILLS", "12"))
+KILLS = int(os.environ.get("GUARDD_KILLS", "8"))
 PER_MIB = 16  # blocks
 
 

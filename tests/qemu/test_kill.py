@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from killpoint import DATA, LIBVIRT, NAME, SYNC, Killpoint
 from suite import Disk, equal, main, timeout, until
 
-KILLS = int(os.environ.get("GUARDD_KILLS", "60"))
+KILLS = int(os.environ.get("GUARDD_KILLS", "40"))
 SEED = int(os.environ.get("GUARDD_SEED", "1"))
 MANY = 10  # snapshots, after which the oldest go
 Phase = collections.namedtuple("Phase", "name work kinds victim power", defaults=("guardd", False))
