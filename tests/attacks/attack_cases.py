@@ -101,7 +101,7 @@ ATTACKS = [
     warn("files replaced by as many of the same size, xfs", "xfs", REPLACE, late=100),
     wipe("all files punched", "ext4", PUNCH),
     wipe("all files punched, xfs", "xfs", PUNCH),
-    wipe("dd urandom over the second half, mounted", "ext4", "dd if=/dev/urandom of=/dev/vda bs=1M seek=512 count=300 conv=notrunc 2>/dev/null; sync"),
+    wipe("dd urandom over a third of the disk, mounted", "ext4", "dd if=/dev/urandom of=/dev/vda bs=1M seek=16 count=300 conv=notrunc 2>/dev/null; sync"),
     wipe("dd zero over the middle, mounted", "xfs", "dd if=/dev/zero of=/dev/vda bs=1M seek=64 count=600 conv=notrunc 2>/dev/null; sync"),
     wipe("shred of files, xfs", "xfs", f"{LIST} -exec shred -n 1 -u {{}} +; sync", late=100),
     wipe("inodes cleared by debugfs", "ext4", OFF + "for i in $(seq 12 900); do echo \"clri <$i>\"; done >/tmp/x; debugfs -w -f /tmp/x /dev/vda >/dev/null 2>&1; sync"),
