@@ -111,27 +111,27 @@ def test_a_guest_that_is_started_meanwhile_is_left_alone(bed):
 # libvirtd or guardd dies, or refuses
 
 
-def test_libvirtd_dies_before_it_ends_the_guest(bed):
-    scene = Scene(bed)
-    pid = scene.guest.pid()
-    scene.killpoint.arm(LIBVIRT, 1, bed.libvirtd.process.pid, only="virDomainDestroy")
+def without_libvirtd(bed, scene, call):
+    """A rollback in which libvirtd dies right before a call, and comes back."""
+    scene.killpoint.arm(LIBVIRT, 1, bed.libvirtd.process.pid, only=call)
     scene.fails()
-    scene.disarm("virDomainDestroy")
+    scene.disarm(call.strip('"'))
     bed.libvirtd.process.wait(10)
     bed.libvirt_start()
     scene.is_over()
+
+
+def test_libvirtd_dies_before_it_ends_the_guest(bed):
+    scene = Scene(bed)
+    pid = scene.guest.pid()
+    without_libvirtd(bed, scene, "virDomainDestroy")
     equal((scene.guest.pid(), scene.guest.state()), (pid, "running"))
     assert scene.holds(0xEE)
 
 
 def test_libvirtd_dies_before_it_starts_the_guest(bed):
     scene = Scene(bed)
-    scene.killpoint.arm(LIBVIRT, 1, bed.libvirtd.process.pid, only="virDomainCreate")
-    scene.fails()
-    scene.disarm("virDomainCreate")
-    bed.libvirtd.process.wait(10)
-    bed.libvirt_start()
-    scene.is_over()
+    without_libvirtd(bed, scene, "virDomainCreate")
     equal(scene.guest.state(), "running")
     scene.guest.close()
     assert scene.holds(0xA5)
@@ -149,12 +149,7 @@ def test_a_guest_that_cannot_be_started_is_finished_all_the_same(bed):
 
 def test_libvirtd_dies_during_the_evidence(bed):
     scene = Scene(bed)
-    scene.killpoint.arm(LIBVIRT, 1, bed.libvirtd.process.pid, only='"transaction"')
-    scene.fails()
-    scene.disarm("transaction")
-    bed.libvirtd.process.wait(10)
-    bed.libvirt_start()
-    scene.is_over()
+    without_libvirtd(bed, scene, '"transaction"')
     equal(scene.guest.state(), "running")
 
 

@@ -42,21 +42,28 @@ consider (const struct say *to, const struct guardd_structure *now, const struct
                                              : 0));
 }
 
+/* What all findings of a fall have in common. */
+static struct guardd_finding
+found (const struct guardd_structure *now, const struct fall *from, enum guardd_level level, const char *rule)
+{
+  return (struct guardd_finding){ .rule = rule,
+                                  .level = level,
+                                  .structure = now->path,
+                                  .lasting = 1,
+                                  .soft = level == GUARDD_LEVEL_WARN,
+                                  .horizon = from->horizon };
+}
+
 static void
 say_inodes (const struct say *to, const struct guardd_structure *now, const struct fall *from,
             enum guardd_level level, const char *rule)
 {
   struct say_name name = say_name (to, now);
-  struct guardd_finding finding = { .rule = rule,
-                                    .level = level,
-                                    .structure = now->path,
-                                    .lasting = 1,
-                                    .slow = GUARDD_SLOW_PEAK,
-                                    .seen = (double)now->used_inodes,
-                                    .expected = (double)from->inodes,
-                                    .unit = "inodes in use",
-                                    .soft = level == GUARDD_LEVEL_WARN,
-                                    .horizon = from->horizon };
+  struct guardd_finding finding = found (now, from, level, rule);
+  finding.slow = GUARDD_SLOW_PEAK;
+  finding.seen = (double)now->used_inodes;
+  finding.expected = (double)from->inodes;
+  finding.unit = "inodes in use";
   struct say_considered considered = { .n = 0 };
   consider (to, now, from, &considered);
   finding.considered = considered.sentences;
@@ -84,16 +91,11 @@ say_bytes (const struct say *to, const struct guardd_structure *now, const struc
            enum guardd_level level, const char *rule)
 {
   struct say_name name = say_name (to, now);
-  struct guardd_finding finding = { .rule = rule,
-                                    .level = level,
-                                    .structure = now->path,
-                                    .lasting = 1,
-                                    .slow = GUARDD_SLOW_PEAK_BYTES,
-                                    .seen = (double)now->used_bytes,
-                                    .expected = (double)from->bytes,
-                                    .unit = "bytes in use",
-                                    .soft = level == GUARDD_LEVEL_WARN,
-                                    .horizon = from->horizon };
+  struct guardd_finding finding = found (now, from, level, rule);
+  finding.slow = GUARDD_SLOW_PEAK_BYTES;
+  finding.seen = (double)now->used_bytes;
+  finding.expected = (double)from->bytes;
+  finding.unit = "bytes in use";
   struct say_considered considered = { .n = 0 };
   bool known = are_inodes_known (now, from), hardly = known && hardly_a_file_less (now, from);
   consider (to, now, from, &considered);
