@@ -237,14 +237,6 @@ op_activate (json_object *request, json_object *answer, GError **error)
 }
 
 static bool
-op_deactivate (json_object *request, json_object *answer, GError **error)
-{
-  const char *vg = NULL;
-  g_autofree char *words = get_volumes (request, &vg, error);
-  return words && engine_run (NULL, error, "lvchange " QUIETLY " -a n %s", words);
-}
-
-static bool
 op_protect (json_object *request, json_object *answer, GError **error)
 {
   const char *vg = NULL, *lv = NULL;
@@ -292,17 +284,17 @@ op_rename (json_object *request, json_object *answer, GError **error)
          && engine_run (NULL, error, "lvrename " QUIETLY " %s %s %s", vg, lv, to);
 }
 
+/* What one command does to a list of volumes; that none of them is there is done too, whoever did it. */
 static bool
-op_remove (json_object *request, json_object *answer, GError **error)
+change_all (json_object *request, const char *command, GError **error)
 {
   const char *vg = NULL;
   g_autofree char *words = get_volumes (request, &vg, error);
   if (words == NULL)
     return false;
   g_autoptr (GError) failure = NULL;
-  if (engine_run (NULL, &failure, "lvremove " QUIETLY " -f %s", words))
+  if (engine_run (NULL, &failure, "%s %s", command, words))
     return true;
-  /* Done is done, whoever did it. */
   json_object *list = NULL;
   bool any = true;
   if (json_get_array (request, "lvs", &list, error) && report_has_any (vg, list, &any, error) && !any)
@@ -310,6 +302,18 @@ op_remove (json_object *request, json_object *answer, GError **error)
   if (error == NULL || *error == NULL)
     g_propagate_error (error, g_steal_pointer (&failure));
   return false;
+}
+
+static bool
+op_deactivate (json_object *request, json_object *answer, GError **error)
+{
+  return change_all (request, "lvchange " QUIETLY " -a n", error);
+}
+
+static bool
+op_remove (json_object *request, json_object *answer, GError **error)
+{
+  return change_all (request, "lvremove " QUIETLY " -f", error);
 }
 
 static bool

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A pool in a thin pool: one that fills, and what a death leaves."""
+import fcntl
 import os
 import random
 import shutil
@@ -12,6 +13,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from lvm import BUILD, Group, run
 from suite import equal, main, timeout
+from wait import until
 
 FOLDER = "/tmp/pool"
 KILLS = int(os.environ.get("GUARDD_KILLS", "8"))
@@ -150,6 +152,40 @@ def test_what_could_not_be_removed_at_the_start_goes_with_the_next_pruning(_):
         equal(pool.ask("upkeep"), "kept")
         equal(sorted(int(name.split("-")[-2]) for name in group.ours()), [1, 2, 3])
         equal(pool.ask("verify 1 1"), "verified")
+
+
+def locked(group):
+    """An LVM command is at work on it.  The last to use the lock's file removes it."""
+    try:
+        with open(f"/run/lock/lvm/V_{group.name}", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def deactivated_after(interrupted):
+    """guardd deactivates what it has read, and cannot: somebody has it open.  That is interrupted, and it is free then."""
+    group = Group()
+    with Pool(group, "idle_seconds=1") as pool:
+        equal((pool.ask("take 1 1"), pool.ask("verify 1 1")), ("taken 1", "verified"))
+        volume = f"{group.name}/{next(iter(group.ours()))}"
+        with open(f"/dev/{volume}", "rb"):
+            until(lambda: locked(group), 30, "guardd-lvm to be at it")
+            interrupted(group)
+        # As lvs knows it without its lock, which would hold up guardd-lvm.
+        until(lambda: not os.path.exists(f"/dev/{volume}"), 60, f"{volume} to be inactive")
+        equal(pool.ask("verify 1 1"), "verified")
+
+
+def test_a_volume_that_somebody_has_open_is_deactivated_once_it_is_free(_):
+    deactivated_after(lambda group: until(lambda: not locked(group), 60, "LVM to give up"))
+
+
+def test_a_volume_whose_deactivation_died_is_deactivated_by_the_next_helper(_):
+    deactivated_after(lambda group: run("pkill", "-KILL", "-x", "guardd-lvm"))
 
 
 if __name__ == "__main__":

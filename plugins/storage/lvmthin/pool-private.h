@@ -15,7 +15,7 @@ struct ThinPool {
   gint64 idle_us; /* how long one stays active that nobody uses */
   GMutex lock;
   GCond changed;
-  GHashTable *volumes; /* lock: name -> ActiveVolume; active ones, or about to be */
+  GHashTable *volumes; /* lock: name -> ActiveVolume */
   GThread *reaper;     /* deactivates what nobody has used for a moment */
   bool closing;        /* lock */
   GMutex sources_lock; /* never held while LVM is asked */
@@ -25,6 +25,7 @@ struct ThinPool {
 typedef struct {
   char *lv, *path;
   guint users;       /* lock */
+  guint failures;    /* lock: 0: it is active; else it may be, as often as changing that has failed */
   bool doomed;       /* lock: to be removed by its last user */
   gint64 idle_since; /* lock: monotonic */
 } ActiveVolume;

@@ -13,6 +13,8 @@
 
 /* How many stay active at most that nobody uses. */
 #define IDLE_MAX 16u
+/* How often the time between two attempts to deactivate one is doubled. */
+#define IDLE_DOUBLED_MAX 6u
 
 #define UUID_PREFIX "LVM-"
 #define UUID_HALF 32u /* VG's and LV's, without dashes */
@@ -50,63 +52,82 @@ request_about (const char *op, const char *lv)
 
 /* --- what is active and not used --- */
 
-static int
-compare_idle (gconstpointer a, gconstpointer b)
+static gint64
+idle_due (const ThinPool *pool, const ActiveVolume *active)
 {
-  const ActiveVolume *x = *(ActiveVolume *const *)a, *y = *(ActiveVolume *const *)b;
-  return x->idle_since < y->idle_since ? -1 : x->idle_since > y->idle_since;
+  return active->idle_since + (pool->idle_us << MIN (active->failures, IDLE_DOUBLED_MAX));
 }
 
-/* With lock held: all that nobody uses, the longest unused first. */
+/* With lock held: all that nobody uses.  due: when the first of them is to go, at once if there are too many.
+ */
 static GPtrArray *
-idle_list (const ThinPool *pool)
+idle_list (const ThinPool *pool, gint64 *due)
 {
   GPtrArray *idle = g_ptr_array_new ();
   GHashTableIter iter;
   ActiveVolume *active;
+  guint spare = 0;
+  *due = G_MAXINT64;
   g_hash_table_iter_init (&iter, pool->volumes);
   while (g_hash_table_iter_next (&iter, NULL, (void **)&active))
-    if (active->users == 0)
+    if (active->users == 0) {
       g_ptr_array_add (idle, active);
-  g_ptr_array_sort (idle, compare_idle);
+      *due = MIN (*due, idle_due (pool, active));
+      spare += active->failures == 0;
+    }
+  if (spare > IDLE_MAX)
+    *due = 0;
   return idle;
 }
 
-/* With lock held.  What cannot be deactivated now is deactivated at the next start. */
+/* With lock held.  What could not be deactivated (somebody has it open, guardd-lvm died) is tried again,
+ * later each time. */
 static void
-idle_reap (ThinPool *pool, gint64 older_than, guint keep)
+idle_deactivate (ThinPool *pool, ActiveVolume **some, guint n)
 {
-  g_autoptr (GPtrArray) idle = idle_list (pool);
-  json_object *request = NULL;
+  json_object *request = request_about ("deactivate", some[0]->lv);
+  for (guint i = 1; i < n; i++)
+    ask_add_to (request, "lvs", json_object_new_string (some[i]->lv));
+  int result = ask (pool->client, &fail_quietly, request, NULL);
+  for (guint i = 0; i < n; i++)
+    if (result == 0)
+      g_hash_table_remove (pool->volumes, some[i]->lv);
+    else {
+      some[i]->failures++;
+      some[i]->idle_since = g_get_monotonic_time ();
+    }
+}
+
+/* With lock held.  all: or only what is due. */
+static void
+idle_reap (ThinPool *pool, bool all)
+{
+  gint64 due, now = g_get_monotonic_time ();
+  g_autoptr (GPtrArray) idle = idle_list (pool, &due), sure = g_ptr_array_new ();
+  all = all || due == 0;
   for (guint i = 0; i < idle->len; i++) {
     ActiveVolume *active = idle->pdata[i];
-    if (active->idle_since > older_than && idle->len - i <= keep)
-      break;
-    if (request == NULL)
-      request = request_about ("deactivate", active->lv);
-    else
-      ask_add_to (request, "lvs", json_object_new_string (active->lv));
-    g_hash_table_remove (pool->volumes, active->lv);
+    if (active->failures == 0 && (all || idle_due (pool, active) <= now))
+      g_ptr_array_add (sure, active);
+    else if (all || idle_due (pool, active) <= now)
+      idle_deactivate (pool, &active, 1); /* alone: it must not keep the others */
   }
-  if (request != NULL)
-    ask (pool->client, &fail_quietly, request, NULL);
+  if (sure->len > 0)
+    idle_deactivate (pool, (ActiveVolume **)sure->pdata, sure->len);
 }
 
 static gpointer
 reaper_run (gpointer data)
 {
   ThinPool *pool = data;
+  gint64 due;
   g_mutex_lock (&pool->lock);
   while (!pool->closing) {
-    g_autoptr (GPtrArray) idle = idle_list (pool);
-    if (idle->len == 0) {
+    g_autoptr (GPtrArray) idle = idle_list (pool, &due);
+    if (idle->len == 0)
       g_cond_wait (&pool->changed, &pool->lock);
-      continue;
-    }
-    const ActiveVolume *oldest = idle->pdata[0];
-    gint64 due = oldest->idle_since + pool->idle_us;
-    if (idle->len > IDLE_MAX || !g_cond_wait_until (&pool->changed, &pool->lock, due))
-      idle_reap (pool, g_get_monotonic_time () - pool->idle_us, IDLE_MAX);
+    else if (due == 0 || !g_cond_wait_until (&pool->changed, &pool->lock, due))
+      idle_reap (pool, false);
   }
   g_mutex_unlock (&pool->lock);
   return NULL;
@@ -130,7 +151,7 @@ volumes_stop (ThinPool *pool)
   g_mutex_unlock (&pool->lock);
   g_thread_join (pool->reaper);
   g_mutex_lock (&pool->lock);
-  idle_reap (pool, G_MAXINT64, 0);
+  idle_reap (pool, true);
   g_mutex_unlock (&pool->lock);
   g_hash_table_unref (pool->volumes);
   g_cond_clear (&pool->changed);
@@ -153,9 +174,9 @@ volumes_forget (ThinPool *pool, const char *lv)
 
 /* --- one in use --- */
 
-/* With lock held; it is active. */
-static Volume *
-volume_use (ThinPool *pool, const char *lv)
+/* With lock held: it is active, or may be. */
+static ActiveVolume *
+volume_note (ThinPool *pool, const char *lv)
 {
   ActiveVolume *active = g_hash_table_lookup (pool->volumes, lv);
   if (active == NULL) {
@@ -164,7 +185,16 @@ volume_use (ThinPool *pool, const char *lv)
     active->path = volume_device_path (pool, lv);
     g_hash_table_insert (pool->volumes, active->lv, active);
   }
+  return active;
+}
+
+/* With lock held; it is active. */
+static Volume *
+volume_use (ThinPool *pool, const char *lv)
+{
+  ActiveVolume *active = volume_note (pool, lv);
   active->users++;
+  active->failures = 0;
   Volume *volume = g_new0 (Volume, 1);
   *volume = (Volume){ pool, active };
   return volume;
@@ -208,6 +238,22 @@ volume_copy (ThinPool *pool, const struct guardd_call *call, const char *lv, con
   return volume;
 }
 
+/* With lock held.  One that guardd-lvm died over may be active, or half so: the reaper sees to it. */
+static int
+volume_activate (ThinPool *pool, const struct guardd_call *call, const char *lv)
+{
+  const ActiveVolume *known = g_hash_table_lookup (pool->volumes, lv);
+  if (known != NULL && known->failures == 0)
+    return 0;
+  if (ask (pool->client, call, ask_new ("activate", "lv", lv, NULL), NULL) == 0)
+    return 0;
+  ActiveVolume *unsure = volume_note (pool, lv);
+  unsure->failures++;
+  unsure->idle_since = g_get_monotonic_time ();
+  g_cond_signal (&pool->changed);
+  return -1;
+}
+
 static int
 identity_check (const Volume *volume, const struct guardd_call *call, const guint8 *identity)
 {
@@ -224,10 +270,7 @@ Volume *
 volume_acquire (ThinPool *pool, const struct guardd_call *call, const char *lv, const guint8 *identity)
 {
   g_mutex_lock (&pool->lock);
-  int result = 0;
-  if (g_hash_table_lookup (pool->volumes, lv) == NULL)
-    result = ask (pool->client, call, ask_new ("activate", "lv", lv, NULL), NULL);
-  g_autoptr (Volume) volume = result == 0 ? volume_use (pool, lv) : NULL;
+  g_autoptr (Volume) volume = volume_activate (pool, call, lv) == 0 ? volume_use (pool, lv) : NULL;
   g_mutex_unlock (&pool->lock);
   if (volume == NULL || (identity != NULL && identity_check (volume, call, identity) < 0))
     return NULL;
