@@ -104,6 +104,18 @@ ext_is_inode (const struct ext *fs, const uint8_t *inode)
 }
 
 bool
+ext_is_file (const uint8_t *inode)
+{
+  return le16 (inode) != 0 && le16 (inode + 0x1a) != 0 && le32 (inode + 0x14) == 0;
+}
+
+bool
+ext_is_cleared (const uint8_t *inode)
+{
+  return le16 (inode) == 0 && le32 (inode + 0x14) == 0;
+}
+
+bool
 ext_has_root (struct ext *fs)
 {
   bytes_autofree uint8_t *block = malloc (fs->block_size);

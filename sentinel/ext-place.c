@@ -118,21 +118,44 @@ place_of (struct place_map *map, uint64_t offset)
   return place->between ? GUARDD_PLACE_KEPT : GUARDD_PLACE_LATE;
 }
 
-/* As it lies on the disk, whatever the journal has of it: that is what was overwritten. */
-static bool
-has_form (const struct ext *fs, uint64_t offset)
-{
+/* Inodes of PLACE_PIECE bytes, as they lie on the disk, whatever the journal has of them: that is what was
+ * overwritten. */
+struct table {
   uint8_t data[PLACE_PIECE];
-  uint32_t length = fs->block_size < sizeof data ? fs->block_size : (uint32_t)sizeof data, inodes = 0,
-           bad = 0;
-  if (!view_read (fs->view, offset, data, length))
-    return true;
-  for (uint32_t at = 0; at + fs->inode_size <= length; at += fs->inode_size)
-    if (!bytes_are_zero (data + at, fs->inode_size)) {
+  uint32_t length;
+};
+
+static bool
+table_read (struct table *table, const struct ext *fs, uint64_t offset)
+{
+  table->length = fs->block_size < sizeof table->data ? fs->block_size : (uint32_t)sizeof table->data;
+  return view_read (fs->view, offset, table->data, table->length);
+}
+
+static bool
+has_form (const struct table *table, const struct ext *fs)
+{
+  uint32_t inodes = 0, bad = 0;
+  for (uint32_t at = 0; at + fs->inode_size <= table->length; at += fs->inode_size)
+    if (!bytes_are_zero (table->data + at, fs->inode_size)) {
       inodes++;
-      bad += !ext_is_inode (fs, data + at);
+      bad += !ext_is_inode (fs, table->data + at);
     }
   return bad * 2 <= inodes;
+}
+
+/* Of files that no kernel has deleted, which would leave mode and time: cleared one by one, as by debugfs.
+ * All zeros is a class of change of its own. */
+static bool
+is_cleared (const struct table *now, const struct table *before, const struct ext *fs)
+{
+  uint32_t files = 0, cleared = 0;
+  for (uint32_t at = 0; at + fs->inode_size <= now->length; at += fs->inode_size)
+    if (ext_is_file (before->data + at)) {
+      files++;
+      cleared += ext_is_cleared (now->data + at);
+    }
+  return cleared * 2 > files && !bytes_are_zero (now->data, now->length);
 }
 
 static bool
@@ -140,8 +163,10 @@ place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place p
 {
   const struct ext *now = &((struct ext_place *)map)->now.fs, *before = &((struct ext_place *)map)->before.fs;
   uint64_t block = offset / now->block_size;
+  struct table is, was;
   return place == GUARDD_PLACE_METADATA && now->inode_size == before->inode_size && is_of_inodes (now, block)
-         && is_of_inodes (before, block) && !has_form (now, offset) && has_form (before, offset);
+         && is_of_inodes (before, block) && table_read (&is, now, offset) && table_read (&was, before, offset)
+         && has_form (&was, before) && (!has_form (&is, now) || is_cleared (&is, &was, now));
 }
 
 static void

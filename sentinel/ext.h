@@ -81,6 +81,10 @@ void ext_freed (struct ext *now, struct ext *before, const struct ext_between *b
 /* --- ext-inode.c --- */
 /* Whether these fs->inode_size bytes can be an inode, of a file or not in use. */
 bool ext_is_inode (const struct ext *fs, const uint8_t *inode);
+/* Whether it has a mode, links and no time of deletion. */
+bool ext_is_file (const uint8_t *inode);
+/* Whether it has neither a mode nor a time of deletion: no file, and none that a kernel has deleted. */
+bool ext_is_cleared (const uint8_t *inode);
 /* Whether the root directory is there, as it is after replay.  False as well if it cannot be read. */
 bool ext_has_root (struct ext *fs);
 /* Where block `logical` of the file whose i_block[] this is lies; 0: nowhere. */

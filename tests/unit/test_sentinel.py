@@ -184,6 +184,34 @@ def test_ext4_inode_tables_that_are_overwritten_are_ruined(_):
             assert "damaged" in structures(disk)["", "ext"]["flags"], "its root directory's inode"
 
 
+def test_ext4_inodes_that_are_cleared_one_by_one_are_ruined(_):
+    for options in (["-b", "4096"], ["-b", "1024"], ["-b", "4096", "-O", "^metadata_csum"]):
+        with image(400 * MIB, "mkfs.ext4", "-q", *options) as disk:
+            mounted(disk, "for i in $(seq 2000); do echo $i >f$i; done")
+            before, commands = disk.parent / "before", disk.parent / "commands"
+            run("cp", disk, before)
+            commands.write_text("".join(f"clri <{number}>\n" for number in range(12, 1900)))
+            run("debugfs", "-w", "-f", commands, disk)
+            assert look(disk, before)["other"]["ruined"] >= 20 * 4096, (options, look(disk, before))
+
+
+def test_ext4_inodes_of_files_that_were_deleted_are_not_ruined(_):
+    with image(400 * MIB, "mkfs.ext4", "-q", "-b", "4096", "-O", "^metadata_csum") as disk:
+        before = disk.parent / "before"
+        mounted(disk, "for i in $(seq 2000); do echo $i >f$i; done")
+        run("cp", disk, before)
+        mounted(disk, "rm f*")
+        found = look(disk, before)
+        equal(found["other"]["ruined"], 0)
+        assert found["other"]["metadata"] >= 100 * 4096, found
+        run("e2fsck", "-fy", disk)
+        run("cp", disk, before)
+        run("tune2fs", "-O", "metadata_csum", disk)  # clears what is not in use, and gives each a checksum
+        found = look(disk, before)
+        equal(found["other"]["ruined"], 0)
+        assert found["other"]["metadata"] >= 100 * 4096, found
+
+
 def test_ext4_inodes_that_hold_random_data_are_not_ruined(_):
     for inode in (256, 1024):
         with image(400 * MIB, "mkfs.ext4", "-q", "-b", "4096", "-I", inode, "-O", "inline_data") as disk:
