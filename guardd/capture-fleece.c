@@ -33,13 +33,9 @@ add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **erro
   return disk->in_bitmaps;
 }
 
-/* One instant for all disks: copy-before-write starts on all, or on none.
- *
- * The new bitmap is not made in here, where the guest waits: it records from before.  What both have seen is
- * read once too often, this time or the next; nothing is missed.  The old one is stopped, since QEMU exports
- * none that records; of the actions it comes last, so no failure can follow it that would leave it so.  QEMU
- * drains a disk when it comes to its backup, and until the end of the transaction, so that what depends on a
- * write of another disk is not in the snapshot without it. */
+/* One instant for all disks: copy-before-write starts on all, or on none.  QEMU drains a disk when it comes
+ * to its backup, and until the end of the transaction, so that what depends on a write of another disk is not
+ * in the snapshot without it. */
 static bool
 run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError **error)
 {
@@ -50,18 +46,32 @@ run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError
 
     qmp_transaction_backup_none (transaction, disk->name, disk->node, disk->name);
   }
-  for (guint i = 0; i < plan->disks->len; i++) {
-    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-
-    if (disk->has_old_bitmap)
-      qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
-  }
   plan->transaction = true; /* what is not answered may have gone through */
   if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
     return false;
   for (guint i = 0; i < plan->disks->len; i++)
     ((PlanDisk *)g_ptr_array_index (plan->disks, i))->in_jobs = true;
   return true;
+}
+
+/* QEMU exports no bitmap that records.  Neither this nor the making of the new ones is in the transaction,
+ * where the guest waits: what both have seen is read once too often, this time or the next; nothing is
+ * missed. */
+static bool
+stop_old_bitmaps (const CapturePlan *plan, QmpClient *client, GError **error)
+{
+  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
+  guint n = 0;
+
+  for (guint i = 0; i < plan->disks->len; i++) {
+    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
+
+    if (!disk->has_old_bitmap)
+      continue;
+    qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
+    n++;
+  }
+  return n == 0 || qmp_transaction_run (transaction, client, TRANSACTION_MS, NULL, error);
 }
 
 bool
@@ -137,7 +147,7 @@ capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, g
   if (!run_transaction (plan, client, stall_us, error))
     return false;
   *time_us = g_get_real_time ();
-  return add_exports (plan, client, error);
+  return stop_old_bitmaps (plan, client, error) && add_exports (plan, client, error);
 }
 
 /* Keeps the first error only; the others are of the same cause. */
