@@ -43,22 +43,25 @@ typedef struct {
   gint64 missed_told;         /* monotonic: when they were last reported */
   guint failures;             /* in a row */
   char *last_error;
-  EngineVerdict engine;    /* as it was last chosen; while it is on */
-  Session *session;        /* NULL: none yet */
-  Job *busy;               /* owns the guest: captures, rollbacks; NULL: none */
-  Job *looking;            /* owns the watch: looks at a snapshot, or forgets; NULL: none */
-  GQueue looks;            /* Job, for when that is done */
-  GQueue waiting;          /* Job, for when it is free */
-  bool shutdown_due;       /* it went off: capture that state */
-  Watch *watch;            /* of `looking` */
-  Level level;             /* of the newest snapshot that was looked at */
-  guint blind;             /* snapshots in a row that could not be looked at */
-  Incident *incident;      /* as the watch last had it; NULL: none is open */
-  bool deepening;          /* its files are being listed, or wait for it */
-  Burst burst;             /* of what it writes between snapshots */
-  gint64 inspect_due;      /* monotonic; 0: not by schedule */
-  json_object *inspection; /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
-  gint64 system_known;     /* theirs: when its operating system was found out, monotonic */
+  EngineVerdict engine; /* as it was last chosen; while it is on */
+  Session *session;     /* NULL: none yet */
+  Job *busy;            /* owns the guest: captures, rollbacks; NULL: none */
+  Job *looking;         /* owns the watch: looks at a snapshot, or forgets; NULL: none */
+  GQueue looks;         /* Job, for when that is done */
+  GQueue waiting;       /* Job, for when it is free */
+  bool shutdown_due;    /* it went off: capture that state */
+  Watch *watch;         /* of `looking` */
+  Level level;          /* of the newest snapshot that was looked at */
+  guint blind;          /* snapshots in a row that could not be looked at */
+  Incident *incident;   /* as the watch last had it; NULL: none is open */
+  bool deepening;       /* its files are being listed, or wait for it */
+  Burst burst;          /* of what it writes between snapshots */
+  gint64 inspect_due;   /* monotonic; 0: not by schedule */
+  gint64 suspect_us;    /* snapshots of before are beyond suspicion, since 1970; 0: nothing is suspected */
+  gint64 suspect_due;   /* monotonic: not before is a suspicion looked into again */
+  guint64 suspect_pause_us; /* the last time between two */
+  json_object *inspection;  /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
+  gint64 system_known;      /* theirs: when its operating system was found out, monotonic */
   gint64 sweep_due; /* its QEMU is looked through for what is left of guardd's, monotonic; 0: need not be */
   guint sweeps_failed; /* in a row */
   bool unfinished; /* the journal of a rollback remains: captured by nobody until it is finished or undone */

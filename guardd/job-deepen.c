@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* On suspicion, and on a slow schedule: which files are gone, by the inspector. */
+/* On suspicion, and on a slow schedule: which files are gone or encrypted, by the inspector. */
 #define G_LOG_DOMAIN "guardd"
 #include "job-inspect.h"
 
@@ -7,13 +7,19 @@
 
 #include "describe.h"
 #include "listing.h"
+#include "tally.h"
 
 #include <string.h>
+
+/* Between two inspections of a guest on suspicion: twice as long each time, while it lasts. */
+#define SUSPECT_PAUSE_US ((guint64)5 * 60 * G_USEC_PER_SEC)
+#define SUSPECT_PAUSE_MAX_US ((guint64)3600 * G_USEC_PER_SEC)
 
 typedef struct {
   char *incident;          /* the one that is looked into; NULL: by schedule */
   bool encrypting;         /* what it has found so far */
   bool again;              /* lists have found it: whether all is back is asked */
+  gint64 before_us;        /* suspected: the newest snapshot of before is compared with; 0: not suspected */
   guint64 from, to;        /* numbers; from 0: the newest older one that has a list; to 0: the newest */
   gint64 times_us[2];      /* theirs */
   json_object *difference; /* NULL: there is nothing to compare with */
@@ -88,15 +94,31 @@ find_listed (Job *job, const GPtrArray *all, guint64 before)
   return NULL;
 }
 
+/* The oldest, if none is so old. */
+static const Snapshot *
+find_before (const GPtrArray *all, const Snapshot *to, gint64 time_us)
+{
+  const Snapshot *found = NULL;
+  for (guint i = 0; i < all->len; i++) {
+    const Snapshot *snapshot = all->pdata[i];
+    if (snapshot->state->evidence || snapshot->manifest->number >= to->manifest->number
+        || (found && snapshot->manifest->time_us >= time_us))
+      continue;
+    found = snapshot;
+  }
+  return found;
+}
+
 static bool
 deepen_run (Job *job, GError **error)
 {
   Deepening *data = job->data;
   g_autoptr (GPtrArray) all = pool_snapshots (job->pool, job->guest->uuid);
   const Snapshot *to = find_newest (all, data->to);
-  const Snapshot *from = to == NULL   ? NULL
-                         : data->from ? find_newest (all, data->from)
-                                      : find_listed (job, all, to->manifest->number);
+  const Snapshot *from = to == NULL        ? NULL
+                         : data->before_us ? find_before (all, to, data->before_us)
+                         : data->from      ? find_newest (all, data->from)
+                                           : find_listed (job, all, to->manifest->number);
   if (to == NULL)
     return true;
   data->to = to->manifest->number;
@@ -110,7 +132,10 @@ deepen_run (Job *job, GError **error)
   data->difference = job_compare_now (job, from->manifest, to->manifest, error);
   if (data->difference == NULL)
     return false;
-  listing_judge (data->difference, data->encrypting, data->findings);
+  if (data->before_us)
+    listing_judge_encrypted (data->difference, data->encrypting, data->findings);
+  else
+    listing_judge (data->difference, data->encrypting, data->findings);
   return true;
 }
 
@@ -229,6 +254,28 @@ job_deepen (Daemon *daemon, Guest *guest)
   const Incident *incident = guest->incident;
   if (incident && is_wanted (guest))
     start (daemon, guest, deepening_new (incident, incident->first_bad));
+}
+
+void
+job_deepen_suspected (Daemon *daemon, Guest *guest, bool suspicious, gint64 time_us)
+{
+  gint64 now = g_get_monotonic_time ();
+  if (guest->incident || guest->policy == NULL || guest->policy->inspect != INSPECT_AUTO) {
+    guest->suspect_us = 0;
+    return;
+  }
+  if (suspicious && guest->suspect_us == 0)
+    guest->suspect_us = time_us - TALLY_US;
+  if (guest->suspect_us == 0 || now < guest->suspect_due || !is_wanted (guest))
+    return;
+  bool lasts = now - guest->suspect_due < (gint64)guest->suspect_pause_us;
+  guest->suspect_pause_us
+      = lasts ? MIN (2 * guest->suspect_pause_us, SUSPECT_PAUSE_MAX_US) : SUSPECT_PAUSE_US;
+  guest->suspect_due = now + (gint64)guest->suspect_pause_us;
+  Deepening *data = deepening_new (NULL, 0);
+  data->before_us = guest->suspect_us;
+  guest->suspect_us = 0;
+  start (daemon, guest, data);
 }
 
 typedef struct {

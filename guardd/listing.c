@@ -110,6 +110,14 @@ judge_gone (json_object *difference, GPtrArray *findings)
          "%s: %.0f %% of all, of which some could not be read", summary, share * 100);
 }
 
+/* Whether a file that is named so begins as a compressor's do, its content tells: see judge_content(). */
+static bool
+is_packed (const char *ending)
+{
+  static const char *const endings[] = { ".gz", ".xz", ".bz2", ".zst", ".zip", ".7z", NULL };
+  return g_strv_contains (endings, ending);
+}
+
 /* Many files came back under a longer name, the same ending for all: its object; else NULL. */
 static json_object *
 new_ending (json_object *difference)
@@ -118,7 +126,7 @@ new_ending (json_object *difference)
   json_object *suffix = first_of (difference, "suffixes");
   guint64 renamed = files_of (suffix);
   bool many = renamed >= SUFFIX_MIN && (double)renamed >= SUFFIX_WARN * (double)before;
-  return many && text_of (suffix, "name") ? suffix : NULL;
+  return many && text_of (suffix, "name") && !is_packed (text_of (suffix, "name")) ? suffix : NULL;
 }
 
 static void
@@ -194,11 +202,17 @@ judge_watched (json_object *difference, GPtrArray *findings)
 }
 
 void
+listing_judge_encrypted (json_object *difference, bool encrypting, GPtrArray *findings)
+{
+  judge_names (difference, findings);
+  judge_content (difference, encrypting, findings);
+}
+
+void
 listing_judge (json_object *difference, bool encrypting, GPtrArray *findings)
 {
   judge_gone (difference, findings);
-  judge_names (difference, findings);
-  judge_content (difference, encrypting, findings);
+  listing_judge_encrypted (difference, encrypting, findings);
   judge_filesystems (difference, findings);
   judge_records (difference, findings);
   judge_watched (difference, findings);

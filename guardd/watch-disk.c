@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One disk of a snapshot: what the detectors are told of it, and what is learnt of it. */
+#include "suspicion.h"
 #include "watch-memory.h"
 
 static void
@@ -40,7 +41,7 @@ recall (Watch *watch, WatchMemory *memory, gint64 time_us, const WatchDisk *disk
   memory->stepped = true;
 }
 
-void
+bool
 watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const WatchDisk *disk,
                   GPtrArray *findings, GPtrArray *blind)
 {
@@ -51,7 +52,7 @@ watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, cons
   memory->stepped = false;
   if (disk->seen == NULL) {
     add_unseen (disk, findings, blind);
-    return;
+    return false;
   }
   struct guardd_recent recent;
   recall (watch, memory, time_us, disk, peaks, history);
@@ -73,6 +74,7 @@ watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, cons
   detectors_find_blind (detectors, &input, blind);
   g_free (memory->last);
   memory->last = g_memdup2 (disk->seen, sizeof *disk->seen);
+  return suspicion_is (&input);
 }
 
 void

@@ -189,7 +189,8 @@ watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 ti
   watch->unsaved = true;
   reliefs_expire (watch->reliefs, time_us);
   for (guint i = 0; i < n_disks; i++)
-    watch_judge_disk (watch, detectors, time_us, &disks[i], verdict->findings, verdict->blind);
+    verdict->suspicious
+        |= watch_judge_disk (watch, detectors, time_us, &disks[i], verdict->findings, verdict->blind);
   verdict->level = findings_level (verdict->findings);
   if (watch->incident)
     follow_incident (watch, time_us, verdict);

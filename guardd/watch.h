@@ -36,6 +36,7 @@ typedef struct {
   GPtrArray *findings; /* Finding: of this snapshot */
   GPtrArray *blind;    /* BlindSpot: what its rules cannot see */
   bool opened, raised; /* by this snapshot */
+  bool suspicious;     /* its files should be listed: see suspicion.h */
   Incident *resolved;  /* that it ended: quiet for an hour, or rolled back; NULL: none */
 } Verdict;
 void verdict_clear (Verdict *verdict);

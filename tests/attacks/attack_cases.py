@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What intruders do."""
-from case import ENCRYPT, KEYED, LIST, MAKE_THIN, OFF, OPEN, TEXT, THIN, Case, random, zeros
+from case import ENCRYPT, INTO_NEW, IN_PLACE, KEYED, LIST, MAKE_THIN, OFF, REPLACE, TEXT, THIN, Case, random, zeros
 
 
 def wipe(name, disk, script, **more):
@@ -11,13 +11,9 @@ def warn(name, disk, script, **more):
     return Case(name, disk, script, "warn", **more)
 
 
-IN_PLACE = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; "
-            "dd if=/tmp/x of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
 EVERY_OTHER = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; i=0; while [ $i -lt 16 ]; do "
                "dd if=/tmp/x of=$f bs=64k skip=$i seek=$i count=1 conv=notrunc 2>/dev/null; i=$((i + 2)); done; done; sync")
-INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out $f.locked 2>/dev/null; rm $f; done; sync"
 ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"
-REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
 INTO_NEW_SMALLER = f"for f in $({LIST} -size +8k -size -60k | head -600); do gzip -c $f | {ENCRYPT} -out $f.gpg 2>/dev/null; rm $f; done; sync"
 PATTERN = ("tr '\\0' '\\314' </dev/zero | head -c 1048576 >/tmp/p; for f in /m/documents/*; do dd if=/tmp/p of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
 ZERO_MOST = ("for f in /m/documents/*; do for i in $(seq 0 15); do dd if=/dev/zero of=$f bs=4k seek=$((i * 16)) count=15 conv=notrunc 2>/dev/null; done; done; sync")
@@ -98,7 +94,6 @@ ATTACKS = [
     wipe("mkswap on a partition", "mbr", OFF + "mkswap -f /dev/vda1 >/dev/null; sync"),
     # overwritten
     warn("files replaced by as many of the same size", "ext4", REPLACE),
-    warn("files replaced by as many of the same size, xfs", "xfs", REPLACE, late=100),
     wipe("all files punched", "ext4", PUNCH),
     wipe("all files punched, xfs", "xfs", PUNCH),
     wipe("dd urandom over a third of the disk, mounted", "ext4", "dd if=/dev/urandom of=/dev/vda bs=1M seek=16 count=300 conv=notrunc 2>/dev/null; sync"),
@@ -169,10 +164,6 @@ ATTACKS = [
          prepare=TEXT),
     warn("encryption into new files", "ext4", INTO_NEW),
     warn("encryption into new files, compressed first", "ext4", INTO_NEW_SMALLER),
-    warn("encryption into new files, xfs", "xfs", INTO_NEW, late=100),
-    warn("encryption into new files, btrfs", "btrfs", INTO_NEW, late=60),
-    warn("encryption into new files, ntfs", "ntfs", INTO_NEW, late=60),
-    warn("encryption in place, btrfs", "btrfs", IN_PLACE, late=60),
     warn("encryption in place, in a logical volume", "lvm", IN_PLACE),
     warn("encryption in place, in a partition", "gpt", IN_PLACE),
     warn("encryption a little at a time", "ext4", IN_PLACE.replace("conv=notrunc", "conv=notrunc,fsync").replace("done; sync", "sleep 1; done")),

@@ -4,7 +4,7 @@
 A scene gets the bed and the disks, and returns whether all was as promised, and what was seen.
 """
 from bed import Disk
-from case import OFF
+from case import IN_PLACE, INTO_NEW, OFF, REPLACE
 
 # Of guests whose files are listed by libguestfs, which takes its time
 LISTED = """[policy listed]
@@ -12,8 +12,13 @@ interval = 5s
 keep = 60x5s
 inspect = auto
 inspect_every = 20s
+[policy suspected]
+inspect = auto
+inspect_every = 7d
 [protect listed*]
 policy = listed
+[protect suspected*]
+policy = suspected
 [protect all*]
 policy = default
 [protect back]
@@ -30,9 +35,9 @@ SYSTEM = ("mkdir -p /m/etc /m/bin /m/usr /m/var/log; echo '/dev/sda / ext4 defau
           f"for l in {LOGS}; do cat /m/documents/1 >/m/var/log/$l; done; sync")
 
 
-def guest_on(bed, golden, name):
+def guest_on(bed, golden, name, disk="ext4"):
     image = bed.images / f"{name}.raw"
-    golden.copy("ext4", image)
+    golden.copy(disk, image)
     guest = bed.linux_guest(name, [Disk(path=str(image))], full=True, memory_mib=768)
     guest.sh(MOUNT)
     return guest
@@ -85,9 +90,46 @@ def logs_wiped(bed, golden):
             f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
 
 
-def lists(bed, since):
+NAMED = "for f in /m/documents/*; do mv $f $f.txt; done; sync"
+
+
+def encrypted(disk, script, rule, prepare="true"):
+    """Where blocks do not say which files they are of: the files are listed as soon as random content takes the place of other."""
+    def scene(bed, golden):
+        name = f"suspected-{disk}-{rule}-{len(script)}"
+        guest = guest_on(bed, golden, name, disk)
+        guest.sh(prepare, timeout=300)
+        before = known(bed, name)
+        guest.sh(script, timeout=900)
+        bed.wait(lambda: alerts(bed, name), 400, "an alert")
+        alert = bed.sh("alert-info", alerts(bed, name)[0]["id"])["alert"]
+        guest.destroy()
+        rules = sorted(finding["rule"] for finding in alert["findings"])
+        # What came in the ten minutes before is under suspicion as well, and this guest is younger.
+        clean = alert["snapshot_good"] <= before
+        return (rule in rules and alert["level"] in ("warn", "critical") and clean,
+                f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
+    return scene
+
+
+def compressed(bed, golden):
+    """Random content in the place of other as well; the lists find that it is what its names say."""
+    name = "suspected-compressed"
+    guest = guest_on(bed, golden, name, "xfs")
+    guest.sh(NAMED, timeout=300)
+    known(bed, name)
+    guest.sh("gzip /m/documents/*; sync", timeout=900)
+    number = bed.sh("snapshot-list", name)["snapshots"][-1]["number"]
+    bed.wait(lambda: len(lists(bed, 0, guest.uuid())) == 2, 400, "its files to be listed, before and after")
+    bed.wait(lambda: verdicts(bed, name)[-1]["number"] > number, 120, "a verdict")
+    found = [alert["summary"] for alert in alerts(bed, name)]
+    guest.destroy()
+    return not found, f"listed, {found or 'quiet'}"
+
+
+def lists(bed, since, uuid="*"):
     """Of snapshots after `since`."""
-    return [path for path in bed.daemon.pool.glob("*/*/inventory.gz") if int(path.parent.name) > since]
+    return [path for path in bed.daemon.pool.glob(f"{uuid}/*/inventory.gz") if int(path.parent.name) > since]
 
 
 def rolled_back(bed, golden):
@@ -140,5 +182,11 @@ SCENES = [
     ("removed, and junk in its place", True, covered_up),
     ("all guests at once", True, at_once),
     ("logs wiped", True, logs_wiped),
+    ("encryption into new files, xfs", True, encrypted("xfs", INTO_NEW, "new-ending")),
+    ("encryption into new files, btrfs", True, encrypted("btrfs", INTO_NEW, "new-ending")),
+    ("encryption into new files, ntfs", True, encrypted("ntfs", INTO_NEW, "new-ending")),
+    ("files replaced by as many of the same size, xfs", True, encrypted("xfs", REPLACE, "new-ending")),
+    ("encryption in place, btrfs", True, encrypted("btrfs", IN_PLACE, "other-content", prepare=NAMED)),
     ("snapshot rollback by the operator", False, rolled_back),
+    ("compression of all files, xfs", False, compressed),
 ]

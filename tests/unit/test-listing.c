@@ -46,7 +46,8 @@ static void
 test_names (void)
 {
   check ("{" BEFORE (1000) "\"suffixes\": [{\"name\": \".locked\", \"files\": 80}]}", "new-ending warn");
-  check ("{" BEFORE (9000) "\"suffixes\": [{\"name\": \".gz\", \"files\": 80}]}", "");
+  check ("{" BEFORE (9000) "\"suffixes\": [{\"name\": \".locked\", \"files\": 80}]}", "");
+  check ("{" BEFORE (1000) "\"suffixes\": [{\"name\": \".gz\", \"files\": 80}]}", "");
   check ("{" BEFORE (1000) "\"notes\": [{\"name\": \"HOW_TO.txt\", \"files\": 12}]}", "note warn");
   check ("{" BEFORE (1000) "\"suffixes\": [{\"name\": \".locked\", \"files\": 80}], "
                            "\"notes\": [{\"name\": \"HOW_TO.txt\", \"files\": 12}]}",

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * suspicion.h: whether files should be listed although nothing was found, for what the blocks say means
+ * nothing without their files: what is random came where filesystems are whose files nobody can follow by
+ * their blocks (btrfs copies what is overwritten, XFS and NTFS do not tell a new file from another in its
+ * place), and hardly more is in use for it.  Pure.
+ */
+#pragma once
+
+#include <guardd/detector.h>
+#include <stdbool.h>
+
+bool suspicion_is (const struct guardd_judge_input *input);
