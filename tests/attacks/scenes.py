@@ -4,7 +4,7 @@
 A scene gets the bed and the disks, and returns whether all was as promised, and what was seen.
 """
 from bed import Disk
-from case import IN_PLACE, INTO_NEW, OFF, REPLACE
+from case import ENCRYPT, INTO_NEW, LIST, OFF, REPLACE
 
 # Of guests whose files are listed by libguestfs, which takes its time
 LISTED = """[policy listed]
@@ -13,12 +13,12 @@ keep = 60x5s
 inspect = auto
 inspect_every = 20s
 [policy suspected]
+interval = 2s
+keep = 300x2s
 inspect = auto
 inspect_every = 7d
 [protect listed*]
 policy = listed
-[protect suspected*]
-policy = suspected
 [protect all*]
 policy = default
 [protect back]
@@ -90,15 +90,25 @@ def logs_wiped(bed, golden):
             f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
 
 
-NAMED = "for f in /m/documents/*; do mv $f $f.txt; done; sync"
+# Several hundred that promise something by their names.
+NAMED = f"for f in $({LIST} -size +8k | head -400); do mv $f $f.txt; done; sync"
+IN_PLACE = (f"for f in $({LIST} -name '*.txt'); do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; "
+            "dd if=/tmp/x of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
+
+
+def suspected(bed, golden, name, disk, prepare):
+    """A guest whose files are listed on suspicion only."""
+    guest = guest_on(bed, golden, name, disk)
+    guest.sh(prepare, timeout=300)
+    bed.sh("protect", name, "--policy", "suspected")
+    return guest
 
 
 def encrypted(disk, script, rule, prepare="true"):
     """Where blocks do not say which files they are of: the files are listed as soon as random content takes the place of other."""
     def scene(bed, golden):
         name = f"suspected-{disk}-{rule}-{len(script)}"
-        guest = guest_on(bed, golden, name, disk)
-        guest.sh(prepare, timeout=300)
+        guest = suspected(bed, golden, name, disk, prepare)
         before = known(bed, name)
         guest.sh(script, timeout=900)
         bed.wait(lambda: alerts(bed, name), 400, "an alert")
@@ -115,10 +125,9 @@ def encrypted(disk, script, rule, prepare="true"):
 def compressed(bed, golden):
     """Random content in the place of other as well; the lists find that it is what its names say."""
     name = "suspected-compressed"
-    guest = guest_on(bed, golden, name, "xfs")
-    guest.sh(NAMED, timeout=300)
+    guest = suspected(bed, golden, name, "xfs", NAMED)
     known(bed, name)
-    guest.sh("gzip /m/documents/*; sync", timeout=900)
+    guest.sh(f"gzip $({LIST} -name '*.txt'); sync", timeout=900)
     number = bed.sh("snapshot-list", name)["snapshots"][-1]["number"]
     bed.wait(lambda: len(lists(bed, 0, guest.uuid())) == 2, 400, "its files to be listed, before and after")
     bed.wait(lambda: verdicts(bed, name)[-1]["number"] > number, 120, "a verdict")
