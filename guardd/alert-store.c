@@ -6,6 +6,8 @@
 
 #define BUSY_MS 5000
 #define PREFIX_MIN 4
+/* Numbers of deliveries that the receiver has refused: a queue of its own, behind the other. */
+#define REFUSED_SEQ (G_GINT64_CONSTANT (1) << 40)
 
 struct AlertStore {
   GMutex lock;
@@ -294,6 +296,28 @@ alert_store_failed (AlertStore *store, const char *channel, const char *id, gint
                  (const char *[]){ channel, id, why, NULL }, error);
   if (statement)
     sqlite3_bind_int64 (statement, 4, not_before);
+  bool ok = run (store, statement, error);
+  g_mutex_unlock (&store->lock);
+  return ok;
+}
+
+bool
+alert_store_refused (AlertStore *store, const char *channel, const char *id, gint64 not_before,
+                     const char *why, guint *times, GError **error)
+{
+  g_mutex_lock (&store->lock);
+  sqlite3_stmt *statement = prepare (
+      store,
+      "UPDATE deliveries SET attempts = iif (seq > ?5, attempts + 1, 1), error = ?3, not_before = ?4,"
+      " seq = (SELECT max (?5, max (seq)) + 1 FROM deliveries WHERE channel = ?1)"
+      " WHERE channel = ?1 AND alert = ?2 RETURNING attempts",
+      (const char *[]){ channel, id, why, NULL }, error);
+  if (statement) {
+    sqlite3_bind_int64 (statement, 4, not_before);
+    sqlite3_bind_int64 (statement, 5, REFUSED_SEQ);
+    if (sqlite3_step (statement) == SQLITE_ROW)
+      *times = (guint)sqlite3_column_int (statement, 0);
+  }
   bool ok = run (store, statement, error);
   g_mutex_unlock (&store->lock);
   return ok;

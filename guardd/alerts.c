@@ -6,11 +6,14 @@
 #include "plugin-load.h"
 #include "verdict.h"
 
+#include <errno.h>
 #include <guardd/alert.h>
 #include <string.h>
 
 #define RETRY_MIN_US G_USEC_PER_SEC
-#define RETRY_DOUBLINGS 8u                /* 256 s */
+#define RETRY_DOUBLINGS 8u                         /* 256 s */
+#define REFUSED_US ((gint64)3600 * G_USEC_PER_SEC) /* until what the receiver refused is tried again */
+#define REFUSED_TIMES 168u                         /* a week; then it is given up */
 #define PACE_US (G_USEC_PER_SEC / 5)      /* between two deliveries: a flood must not become one elsewhere */
 #define DEADLINE_US (30 * G_USEC_PER_SEC) /* of one delivery, for plugins that ask */
 #define CLOSE_US ((gint64)5 * G_USEC_PER_SEC)
@@ -36,7 +39,8 @@ struct Alerts {
 typedef struct {
   Alerts *alerts;
   gint64 deadline;
-  char *why;
+  bool refused;
+  char *why; /* NULL: the plugin has said nothing */
 } Delivery;
 
 static void
@@ -44,6 +48,7 @@ call_error (void *opaque, int errno_value, const char *message)
 {
   Delivery *delivery = opaque;
   g_free (delivery->why);
+  delivery->refused = errno_value == GUARDD_ALERT_REFUSED;
   delivery->why = g_utf8_make_valid (message, -1);
 }
 
@@ -57,12 +62,43 @@ call_progress (void *opaque, uint64_t done, uint64_t total)
   return ending || g_get_monotonic_time () > delivery->deadline;
 }
 
+/* The receiver will not have it, whatever the others are: it must not keep them waiting. */
+static bool
+put_behind (const Channel *channel, const Alert *alert, const char *why, GError **error)
+{
+  AlertStore *store = channel->alerts->store;
+  const char *name = channel->config->name;
+  guint times = 0;
+  if (!alert_store_refused (store, name, alert->id, g_get_real_time () + REFUSED_US, why, &times, error))
+    return false;
+  if (times == 1)
+    g_warning (
+        "alert %.8s is refused by the receiver of \"%s\": %s; the others go first, and it is tried again "
+        "every hour for a week",
+        alert->id, name, why);
+  if (times < REFUSED_TIMES)
+    return true;
+  g_warning ("alert %.8s has been refused by the receiver of \"%s\" for a week and is given up: %s",
+             alert->id, name, why);
+  return alert_store_delivered (store, name, alert->id, error);
+}
+
+static bool
+put_off (const Channel *channel, const Alert *alert, guint attempts, const char *why, GError **error)
+{
+  gint64 wait = RETRY_MIN_US << MIN (attempts, RETRY_DOUBLINGS);
+  if (attempts == 0 || attempts % 10 == 0)
+    g_warning ("alert %.8s could not be delivered by \"%s\" (attempt %u): %s; trying again", alert->id,
+               channel->config->name, attempts + 1, why);
+  return alert_store_failed (channel->alerts->store, channel->config->name, alert->id,
+                             g_get_real_time () + wait, why, error);
+}
+
 static void
 deliver (Channel *channel, const Alert *alert, guint attempts)
 {
-  AlertStore *store = channel->alerts->store;
   g_autoptr (GError) error = NULL;
-  Delivery delivery = { channel->alerts, g_get_monotonic_time () + DEADLINE_US, NULL };
+  Delivery delivery = { channel->alerts, g_get_monotonic_time () + DEADLINE_US, false, NULL };
   struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
   const struct guardd_alert tell = { .size_of = sizeof tell,
                                      .id = alert->id,
@@ -72,21 +108,13 @@ deliver (Channel *channel, const Alert *alert, guint attempts)
                                      .rollback = alert->rollback,
                                      .json = alert->json,
                                      .time_us = alert->time_us };
-  bool ok;
-  if (channel->ops->deliver (channel->instance, &call, &tell) == 0) {
-    ok = alert_store_delivered (store, channel->config->name, alert->id, &error);
-  } else {
-    gint64 wait = RETRY_MIN_US << MIN (attempts, RETRY_DOUBLINGS);
-    if (attempts == 0 || attempts % 10 == 0)
-      g_warning ("alert %.8s could not be delivered by \"%s\" (attempt %u): %s; trying again", alert->id,
-                 channel->config->name, attempts + 1,
-                 delivery.why ? delivery.why : "the plugin gave no reason");
-    ok = alert_store_failed (store, channel->config->name, alert->id, g_get_real_time () + wait,
-                             delivery.why ? delivery.why : "", &error);
-  }
+  bool told = channel->ops->deliver (channel->instance, &call, &tell) == 0;
+  g_autofree char *why = delivery.why ? delivery.why : g_strdup ("the plugin gave no reason");
+  bool ok = told ? alert_store_delivered (channel->alerts->store, channel->config->name, alert->id, &error)
+            : delivery.refused ? put_behind (channel, alert, why, &error)
+                               : put_off (channel, alert, attempts, why, &error);
   if (!ok)
     g_warning ("%s", error->message);
-  g_free (delivery.why);
 }
 
 /* With the lock held: until something is to be done, or `until` (monotonic; 0: for ever). */
@@ -150,7 +178,7 @@ channel_open (Channel *channel, const char *plugin_dir, GError **error)
                     error))
     return false;
   const struct guardd_alert_ops *ops = channel->plugin.plugin->ops;
-  Delivery delivery = { channel->alerts, G_MAXINT64, NULL };
+  Delivery delivery = { channel->alerts, G_MAXINT64, false, NULL };
   struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
   bool ok = ops->open (&call, (const struct guardd_param *)(void *)config->params->data, config->params->len,
                        &channel->instance)

@@ -109,6 +109,41 @@ test_not_forgotten (Fixture *fixture, const void *data)
   g_assert_cmpuint (count (fixture), ==, 20);
 }
 
+static void
+refuse (Fixture *fixture, const char *id, guint expected)
+{
+  g_autoptr (GError) error = NULL;
+  guint times = 0;
+  alert_store_refused (fixture->store, "hook", id, 7, "no", &times, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (times, ==, expected);
+}
+
+static void
+assert_next (Fixture *fixture, const char *expected, gint64 expected_not_before)
+{
+  guint attempts;
+  gint64 not_before = 9;
+  g_autoptr (Alert) next = alert_store_next (fixture->store, "hook", &attempts, &not_before, NULL);
+  g_assert_cmpstr (next->id, ==, expected);
+  g_assert_cmpint (not_before, ==, expected_not_before);
+}
+
+static void
+test_refused (Fixture *fixture, const void *data)
+{
+  add_many (fixture, 2, false);
+  alert_store_failed (fixture->store, "hook", "id-0000", 5, "away", NULL);
+  assert_next (fixture, "id-0000", 5);
+  refuse (fixture, "id-0000", 1);
+  refuse (fixture, "id-0001", 1);
+  assert_next (fixture, "id-0000", 7);
+  refuse (fixture, "id-0000", 2);
+  assert_next (fixture, "id-0001", 7);
+  g_autofree char *later = add (fixture, 2);
+  assert_next (fixture, later, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -118,5 +153,6 @@ main (int argc, char **argv)
   ADD ("the same alert is stored once", test_once);
   ADD ("old ones that were told are forgotten", test_forgotten);
   ADD ("none is forgotten before it was told", test_not_forgotten);
+  ADD ("what is refused comes after all others", test_refused);
   return g_test_run ();
 }
