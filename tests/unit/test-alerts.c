@@ -191,6 +191,31 @@ test_away (Fixture *fixture, const void *data)
   assert_asked (fixture, "id-0001 id-0001 id-0001 id-0002");
 }
 
+/* Wherever it is cut, it is cut between two characters, and the way back is there. */
+static void
+test_slack (Fixture *fixture, const void *data)
+{
+  set_up_as (fixture, "slack");
+  for (guint i = 0; i < 5; i++) {
+    g_autoptr (GError) error = NULL;
+    g_autoptr (GString) summary = g_string_new (NULL);
+    g_autofree char *id = g_strdup_printf ("id-%04u", i);
+    const char *text = NULL;
+    for (guint n = 0; n < i + 4; n++)
+      g_string_append_c (summary, n < i ? 'x' : '<');
+    for (guint n = 0; n < 3000; n++)
+      g_string_append (summary, "€");
+    raise_with (fixture, id, summary->str, "guardsh rollback web01 41");
+    wait_asked (fixture, i + 1);
+    g_assert_true (g_utf8_validate (fixture->body, -1, NULL));
+    g_autoptr (json_object) body = json_parse ("body", fixture->body, strlen (fixture->body), &error);
+    g_assert_no_error (error);
+    g_assert_true (json_get_string (body, "text", &text, &error));
+    g_assert_nonnull (strstr (text, "web01\nBring it back: `guardsh rollback web01 41`\n"));
+    g_assert_nonnull (strstr (text, "&lt;&lt;&lt;&lt;€"));
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -201,5 +226,7 @@ main (int argc, char **argv)
   ADD ("one that is refused keeps no other waiting", 0, test_refused);
   ADD ("a receiver that fails gets all in order", 503, test_away);
   ADD ("a receiver that is asked too often gets all in order", 429, test_away);
+  g_test_add ("/alerts/a text for Slack is JSON with the way back, however long", Fixture, NULL, NULL,
+              test_slack, tear_down);
   return g_test_run ();
 }

@@ -19,23 +19,28 @@ enum template template_find (const char *name)
   return (enum template)i;
 }
 
-/* What a Slack message takes for its own: "&", "<", ">" (Slack API, "Escaping text"). */
+/* What a Slack message takes for its own: "&", "<", ">" (Slack API, "Escaping text").  Cut between
+ * characters. */
 static void
 append_escaped (const char *text, char *to, size_t size)
 {
   size_t n = strlen (to);
-  for (; *text && n + 6 < size; text++) {
-    const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
-    if (as) {
-      memcpy (to + n, as, strlen (as));
-      n += strlen (as);
-    } else {
-      to[n++] = *text;
-    }
-    to[n] = '\0';
+  while (*text) {
+    const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : text;
+    size_t length = 1;
+    while ((text[length] & 0xc0) == 0x80)
+      length++;
+    size_t bytes = as == text ? length : strlen (as);
+    if (n + bytes >= size)
+      break;
+    memcpy (to + n, as, bytes);
+    n += bytes;
+    text += length;
   }
+  to[n] = '\0';
 }
 
+/* The way back before the summary, which is the one that may be cut. */
 static struct json_object *
 slack (const struct guardd_alert *alert)
 {
@@ -44,13 +49,13 @@ slack (const struct guardd_alert *alert)
   append_escaped (alert->level, text, sizeof text);
   append_escaped (": ", text, sizeof text);
   append_escaped (alert->domain, text, sizeof text);
-  append_escaped (": ", text, sizeof text);
-  append_escaped (alert->summary, text, sizeof text);
   if (alert->rollback[0]) {
     append_escaped ("\nBring it back: `", text, sizeof text);
     append_escaped (alert->rollback, text, sizeof text);
     append_escaped ("`", text, sizeof text);
   }
+  append_escaped (alert->rollback[0] ? "\n" : ": ", text, sizeof text);
+  append_escaped (alert->summary, text, sizeof text);
   json_object_object_add (object, "text", json_object_new_string (text));
   return object;
 }
