@@ -30,7 +30,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Alert, alert_free)
 
 typedef struct AlertStore AlertStore;
 
-/* kept: of those that everybody has been told, so many of the newest stay. */
+/* kept: of those that everybody has been told, so many of the newest stay.  What is there can be read, and
+ * told, while the disk is full. */
 AlertStore *alert_store_open (const char *path, guint kept, GError **error);
 void alert_store_close (AlertStore *store); /* NULL is fine */
 

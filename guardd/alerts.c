@@ -15,6 +15,7 @@
 #define REFUSED_US ((gint64)3600 * G_USEC_PER_SEC) /* until what the receiver refused is tried again */
 #define REFUSED_TIMES 168u                         /* a week; then it is given up */
 #define PACE_US (G_USEC_PER_SEC / 5)      /* between two deliveries: a flood must not become one elsewhere */
+#define REST_US (10 * G_USEC_PER_SEC)     /* when the store could not be told what became of one */
 #define DEADLINE_US (30 * G_USEC_PER_SEC) /* of one delivery, for plugins that ask */
 #define CLOSE_US ((gint64)5 * G_USEC_PER_SEC)
 
@@ -24,6 +25,7 @@ typedef struct {
   Plugin plugin;
   const struct guardd_alert_ops *ops;
   void *instance;
+  char *told; /* the last that has arrived, whether or not the store knows; its thread's */
   GThread *thread;
   bool done;
 } Channel;
@@ -94,7 +96,8 @@ put_off (const Channel *channel, const Alert *alert, guint attempts, const char 
                              g_get_real_time () + wait, why, error);
 }
 
-static void
+/* False: the store does not know what became of it. */
+static bool
 deliver (Channel *channel, const Alert *alert, guint attempts)
 {
   g_autoptr (GError) error = NULL;
@@ -108,13 +111,20 @@ deliver (Channel *channel, const Alert *alert, guint attempts)
                                      .rollback = alert->rollback,
                                      .json = alert->json,
                                      .time_us = alert->time_us };
-  bool told = channel->ops->deliver (channel->instance, &call, &tell) == 0;
+  bool told = g_strcmp0 (channel->told, alert->id) == 0
+              || channel->ops->deliver (channel->instance, &call, &tell) == 0;
   g_autofree char *why = delivery.why ? delivery.why : g_strdup ("the plugin gave no reason");
   bool ok = told ? alert_store_delivered (channel->alerts->store, channel->config->name, alert->id, &error)
             : delivery.refused ? put_behind (channel, alert, why, &error)
                                : put_off (channel, alert, attempts, why, &error);
+  if (told) {
+    g_free (channel->told);
+    channel->told = g_strdup (alert->id);
+  }
   if (!ok)
-    g_warning ("%s", error->message);
+    g_warning ("%s; alert %.8s %s, and this is tried again", error->message, alert->id,
+               told ? "was delivered all the same" : "was not delivered, either");
+  return ok;
 }
 
 /* With the lock held: until something is to be done, or `until` (monotonic; 0: for ever). */
@@ -159,8 +169,8 @@ channel_thread (gpointer data)
       channel_wait (channel, pace);
     } else {
       g_mutex_unlock (&alerts->lock);
-      deliver (channel, alert, attempts);
-      pace = g_get_monotonic_time () + PACE_US;
+      gint64 rest = deliver (channel, alert, attempts) ? PACE_US : REST_US;
+      pace = g_get_monotonic_time () + rest;
       g_mutex_lock (&alerts->lock);
     }
   }
@@ -199,6 +209,7 @@ channel_free (gpointer data)
   if (channel->ops)
     channel->ops->close (channel->instance);
   plugin_unload (&channel->plugin);
+  g_free (channel->told);
   g_free (channel);
 }
 

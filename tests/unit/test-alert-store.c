@@ -3,6 +3,9 @@
 #include "guardd/alert-store.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
 
 #define KEPT 5u
 
@@ -144,6 +147,44 @@ test_refused (Fixture *fixture, const void *data)
   assert_next (fixture, later, 0);
 }
 
+/* No file of this process can grow. */
+static void
+test_full (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit was, none;
+  add_many (fixture, 1, false);
+  alert_store_close (fixture->store);
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &was), ==, 0);
+  none = (struct rlimit){ 0, was.rlim_max };
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &none), ==, 0);
+  fixture->store = alert_store_open (fixture->path, KEPT, &error);
+  bool written = fixture->store && alert_store_delivered (fixture->store, "hook", "id-0000", NULL);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &was), ==, 0);
+  g_assert_no_error (error);
+  g_assert_false (written);
+  assert_next (fixture, "id-0000", 0);
+  g_assert_true (alert_store_delivered (fixture->store, "hook", "id-0000", &error));
+  g_autofree char *shared = g_strconcat (fixture->path, "-shm", NULL);
+  g_unlink (shared); /* empty: it could not grow */
+}
+
+static void
+test_broken (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *junk = g_strnfill (8192, 'x');
+  alert_store_close (fixture->store);
+  g_assert_true (g_file_set_contents (fixture->path, junk, -1, NULL));
+  fixture->store = alert_store_open (fixture->path, KEPT, &error);
+  g_assert_null (fixture->store);
+  g_assert_nonnull (strstr (error->message, "move it away"));
+  g_clear_error (&error);
+  g_assert_null (alert_store_open ("/nonexistent/alerts.sqlite", KEPT, &error));
+  g_assert_null (strstr (error->message, "move it away"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -154,5 +195,7 @@ main (int argc, char **argv)
   ADD ("old ones that were told are forgotten", test_forgotten);
   ADD ("none is forgotten before it was told", test_not_forgotten);
   ADD ("what is refused comes after all others", test_refused);
+  ADD ("a full disk keeps nobody from reading it", test_full);
+  ADD ("only what is broken is to be moved away", test_broken);
   return g_test_run ();
 }

@@ -4,6 +4,7 @@
 #include "guardd/alerts.h"
 
 #include <glib/gstdio.h>
+#include <sqlite3.h>
 #include <string.h>
 
 #define PATIENCE_US (60 * G_USEC_PER_SEC)
@@ -191,6 +192,53 @@ test_away (Fixture *fixture, const void *data)
   assert_asked (fixture, "id-0001 id-0001 id-0001 id-0002");
 }
 
+/* A disk is full for some time, as far as these statements go. */
+static void
+change_store (const Fixture *fixture, const char *sql)
+{
+  g_autofree char *path = g_build_filename (fixture->directory, "alerts.sqlite", NULL);
+  sqlite3 *db = NULL;
+  g_assert_cmpint (sqlite3_open (path, &db), ==, SQLITE_OK);
+  sqlite3_busy_timeout (db, 5000);
+  g_assert_cmpint (sqlite3_exec (db, sql, NULL, NULL, NULL), ==, SQLITE_OK);
+  sqlite3_close (db);
+}
+
+static guint
+undelivered (const Fixture *fixture)
+{
+  g_autoptr (GPtrArray) alerts = alert_store_list (alerts_store (fixture->alerts), NULL, 1, NULL);
+  return ((Alert *)alerts->pdata[0])->undelivered;
+}
+
+static void
+test_told_once (Fixture *fixture, const void *data)
+{
+  gint64 end = g_get_monotonic_time () + PATIENCE_US;
+  change_store (fixture,
+                "CREATE TABLE lost (id);"
+                "CREATE TRIGGER full BEFORE DELETE ON deliveries WHEN (SELECT count(*) FROM lost) < 1"
+                " BEGIN INSERT INTO lost VALUES (OLD.alert); SELECT RAISE (FAIL, 'full'); END");
+  raise_alert (fixture, "id-0001");
+  while (undelivered (fixture) > 0 && g_get_monotonic_time () < end)
+    g_usleep (20000);
+  g_assert_cmpuint (undelivered (fixture), ==, 0);
+  assert_asked (fixture, "id-0001");
+}
+
+static void
+test_lost_pause (Fixture *fixture, const void *data)
+{
+  change_store (fixture, "CREATE TRIGGER full BEFORE UPDATE ON deliveries"
+                         " BEGIN SELECT RAISE (FAIL, 'full'); END");
+  fixture->bad = "id-0001", fixture->status = 503, fixture->times = 1;
+  raise_alert (fixture, "id-0001");
+  wait_asked (fixture, 1);
+  gint64 first = g_get_monotonic_time ();
+  wait_asked (fixture, 2);
+  g_assert_cmpint (g_get_monotonic_time () - first, >, 9 * G_USEC_PER_SEC);
+}
+
 /* Wherever it is cut, it is cut between two characters, and the way back is there. */
 static void
 test_slack (Fixture *fixture, const void *data)
@@ -226,6 +274,8 @@ main (int argc, char **argv)
   ADD ("one that is refused keeps no other waiting", 0, test_refused);
   ADD ("a receiver that fails gets all in order", 503, test_away);
   ADD ("a receiver that is asked too often gets all in order", 429, test_away);
+  ADD ("what was told while nothing can be written is told once", 0, test_told_once);
+  ADD ("a pause that cannot be written is made all the same", 0, test_lost_pause);
   g_test_add ("/alerts/a text for Slack is JSON with the way back, however long", Fixture, NULL, NULL,
               test_slack, tear_down);
   return g_test_run ();
