@@ -264,6 +264,33 @@ test_slack (Fixture *fixture, const void *data)
   }
 }
 
+static gint64
+time_of (json_object *object, const char *key)
+{
+  g_autoptr (GError) error = NULL;
+  const char *text = NULL;
+  g_assert_true (json_get_string (object, key, &text, &error));
+  g_autoptr (GDateTime) time = g_date_time_new_from_iso8601 (text, NULL);
+  return g_date_time_to_unix (time);
+}
+
+/* Nobody sends it again: it must not be over for Alertmanager after five minutes. */
+static void
+test_alertmanager (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  gint64 begin = g_get_real_time () / G_USEC_PER_SEC, day = 24 * 60 * 60;
+  set_up_as (fixture, "alertmanager");
+  raise_alert (fixture, "id-0001");
+  wait_asked (fixture, 1);
+  g_autoptr (json_object) body = json_parse ("body", fixture->body, strlen (fixture->body), &error);
+  g_assert_no_error (error);
+  json_object *entry = json_object_array_get_idx (body, 0);
+  g_assert_cmpint (time_of (entry, "startsAt"), ==, 0);
+  g_assert_cmpint (time_of (entry, "endsAt"), >=, begin + day);
+  g_assert_cmpint (time_of (entry, "endsAt"), <=, g_get_real_time () / G_USEC_PER_SEC + day);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -278,5 +305,7 @@ main (int argc, char **argv)
   ADD ("a pause that cannot be written is made all the same", 0, test_lost_pause);
   g_test_add ("/alerts/a text for Slack is JSON with the way back, however long", Fixture, NULL, NULL,
               test_slack, tear_down);
+  g_test_add ("/alerts/an alert for Alertmanager is shown for a day", Fixture, NULL, NULL, test_alertmanager,
+              tear_down);
   return g_test_run ();
 }

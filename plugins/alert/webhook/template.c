@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SHOWN_SECONDS (24 * 60 * 60)
+
 static const char *const names[TEMPLATES] = {
   [TEMPLATE_GENERIC] = "generic",
   [TEMPLATE_SLACK] = "slack",
@@ -66,17 +68,23 @@ add (struct json_object *object, const char *key, const char *value)
   json_object_object_add (object, key, json_object_new_string (value));
 }
 
-/* Prometheus Alertmanager's API v2, POST /api/v2/alerts: an array of alerts. */
+static void
+add_time (struct json_object *object, const char *key, time_t seconds)
+{
+  struct tm utc;
+  char text[32];
+  gmtime_r (&seconds, &utc);
+  strftime (text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  add (object, key, text);
+}
+
+/* Prometheus Alertmanager's API v2, POST /api/v2/alerts: an array of alerts.  Without an end, one that is not
+ * sent again is over for it after its resolve_timeout, which is five minutes. */
 static struct json_object *
 alertmanager (const struct guardd_alert *alert)
 {
   struct json_object *array = json_object_new_array (), *entry = json_object_new_object ();
   struct json_object *labels = json_object_new_object (), *annotations = json_object_new_object ();
-  time_t seconds = (time_t)(alert->time_us / 1000000);
-  struct tm utc;
-  char starts[32];
-  gmtime_r (&seconds, &utc);
-  strftime (starts, sizeof starts, "%Y-%m-%dT%H:%M:%SZ", &utc);
   add (labels, "alertname", "GuarddAlert");
   add (labels, "severity", strcmp (alert->level, "critical") == 0 ? "critical" : "warning");
   add (labels, "domain", alert->domain);
@@ -85,7 +93,8 @@ alertmanager (const struct guardd_alert *alert)
   add (annotations, "rollback", alert->rollback);
   json_object_object_add (entry, "labels", labels);
   json_object_object_add (entry, "annotations", annotations);
-  add (entry, "startsAt", starts);
+  add_time (entry, "startsAt", (time_t)(alert->time_us / 1000000));
+  add_time (entry, "endsAt", time (NULL) + SHOWN_SECONDS);
   json_object_array_add (array, entry);
   return array;
 }
