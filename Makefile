@@ -164,6 +164,8 @@ $(BUILD)/tests/unit/test-sandbox: PKGLIBS += $(BUILD)/obj/sentinel/sandbox.o -ls
 MODIFIED_O := $(patsubst %,$(BUILD)/obj/inspector/%.o,kind modified signs inventory-read inventory-write)
 $(BUILD)/tests/unit/test-modified: $(MODIFIED_O)
 $(BUILD)/tests/unit/test-modified: PKGLIBS += $(MODIFIED_O) -lz
+$(BUILD)/tests/unit/test-text: $(BUILD)/obj/inspector/text.o
+$(BUILD)/tests/unit/test-text: PKGLIBS += $(BUILD)/obj/inspector/text.o
 
 # Preloaded into guardd by tests that kill it.
 KILLPOINT := $(BUILD)/tests/killpoint.so

@@ -6,6 +6,9 @@
 
 #define BUSY_MS 5000
 #define PREFIX_MIN 4
+#define VERSION 1
+/* Numbers of deliveries that the receiver has refused: a queue of its own, behind the other. */
+#define REFUSED_SEQ (G_GINT64_CONSTANT (1) << 40)
 
 struct AlertStore {
   GMutex lock;
@@ -22,8 +25,8 @@ static const char schema[]
       "CREATE TABLE IF NOT EXISTS deliveries (alert TEXT NOT NULL, channel TEXT NOT NULL, seq INTEGER NOT "
       "NULL,"
       " attempts INTEGER NOT NULL DEFAULT 0, not_before INTEGER NOT NULL DEFAULT 0, error TEXT,"
-      " PRIMARY KEY (channel, seq));"
-      "PRAGMA user_version = 1;";
+      " PRIMARY KEY (channel, seq));";
+static const char set_version[] = "PRAGMA user_version = " G_STRINGIFY (VERSION);
 
 #define COLUMNS                                                                                              \
   "id, incident, uuid, domain, level, summary, rollback, json, time_us, resolved, reason,"                   \
@@ -49,6 +52,28 @@ store_fail (const AlertStore *store, const char *what, GError **error)
   return false;
 }
 
+static int
+take_version (void *version, int n, char **values, char **names)
+{
+  *(guint64 *)version = g_ascii_strtoull (values[0], NULL, 10);
+  return 0;
+}
+
+/* Writes nothing into a file that is as it should be: the disk may be full. */
+static int
+use (AlertStore *store, const char *locking)
+{
+  guint64 version = 0;
+  sqlite3_close (store->db);
+  int failed = sqlite3_open_v2 (store->path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+  if (failed || (failed = sqlite3_busy_timeout (store->db, BUSY_MS))
+      || (failed = sqlite3_exec (store->db, locking, NULL, NULL, NULL))
+      || (failed = sqlite3_exec (store->db, schema, NULL, NULL, NULL))
+      || (failed = sqlite3_exec (store->db, "PRAGMA user_version", take_version, &version, NULL)))
+    return failed;
+  return version == VERSION ? SQLITE_OK : sqlite3_exec (store->db, set_version, NULL, NULL, NULL);
+}
+
 AlertStore *
 alert_store_open (const char *path, guint kept, GError **error)
 {
@@ -56,11 +81,16 @@ alert_store_open (const char *path, guint kept, GError **error)
   store->path = g_strdup (path);
   store->kept = kept;
   g_mutex_init (&store->lock);
-  if (sqlite3_open_v2 (path, &store->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) == SQLITE_OK
-      && sqlite3_busy_timeout (store->db, BUSY_MS) == SQLITE_OK
-      && sqlite3_exec (store->db, schema, NULL, NULL, NULL) == SQLITE_OK)
+  int failed = use (store, "PRAGMA locking_mode = NORMAL");
+  if (failed == SQLITE_FULL || failed == SQLITE_IOERR) /* no space for the -shm, which this needs none of */
+    failed = use (store, "PRAGMA locking_mode = EXCLUSIVE");
+  if (failed == SQLITE_OK)
     return store;
-  store_fail (store, "use it; move it away to start with an empty list of alerts", error);
+  store_fail (store,
+              failed == SQLITE_CORRUPT || failed == SQLITE_NOTADB
+                  ? "use it; move it away to start with an empty list of alerts"
+                  : "use it",
+              error);
   alert_store_close (store);
   return NULL;
 }
@@ -294,6 +324,28 @@ alert_store_failed (AlertStore *store, const char *channel, const char *id, gint
                  (const char *[]){ channel, id, why, NULL }, error);
   if (statement)
     sqlite3_bind_int64 (statement, 4, not_before);
+  bool ok = run (store, statement, error);
+  g_mutex_unlock (&store->lock);
+  return ok;
+}
+
+bool
+alert_store_refused (AlertStore *store, const char *channel, const char *id, gint64 not_before,
+                     const char *why, guint *times, GError **error)
+{
+  g_mutex_lock (&store->lock);
+  sqlite3_stmt *statement = prepare (
+      store,
+      "UPDATE deliveries SET attempts = iif (seq > ?5, attempts + 1, 1), error = ?3, not_before = ?4,"
+      " seq = (SELECT max (?5, max (seq)) + 1 FROM deliveries WHERE channel = ?1)"
+      " WHERE channel = ?1 AND alert = ?2 RETURNING attempts",
+      (const char *[]){ channel, id, why, NULL }, error);
+  if (statement) {
+    sqlite3_bind_int64 (statement, 4, not_before);
+    sqlite3_bind_int64 (statement, 5, REFUSED_SEQ);
+    if (sqlite3_step (statement) == SQLITE_ROW)
+      *times = (guint)sqlite3_column_int (statement, 0);
+  }
   bool ok = run (store, statement, error);
   g_mutex_unlock (&store->lock);
   return ok;

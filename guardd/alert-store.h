@@ -30,7 +30,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Alert, alert_free)
 
 typedef struct AlertStore AlertStore;
 
-/* kept: of those that everybody has been told, so many of the newest stay. */
+/* kept: of those that everybody has been told, so many of the newest stay.  What is there can be read, and
+ * told, while the disk is full. */
 AlertStore *alert_store_open (const char *path, guint kept, GError **error);
 void alert_store_close (AlertStore *store); /* NULL is fine */
 
@@ -43,10 +44,13 @@ Alert *alert_store_find (AlertStore *store, const char *id, GError **error);
 /* Marks all alerts of an incident, or the one that is about none and has this id. */
 bool alert_store_resolve (AlertStore *store, const char *incident, const char *how, const char *reason,
                           GError **error);
-/* The oldest that a channel has not delivered; NULL without error: all are.  *not_before: when to try again,
- * microseconds since 1970. */
+/* The oldest that a channel has not delivered, those that were refused last; NULL without error: all are.
+ * *not_before: when to try again, microseconds since 1970. */
 Alert *alert_store_next (AlertStore *store, const char *channel, guint *attempts, gint64 *not_before,
                          GError **error);
 bool alert_store_delivered (AlertStore *store, const char *channel, const char *id, GError **error);
 bool alert_store_failed (AlertStore *store, const char *channel, const char *id, gint64 not_before,
                          const char *why, GError **error);
+/* Puts it behind all others of the channel, also those to come.  *times: how often it has been refused. */
+bool alert_store_refused (AlertStore *store, const char *channel, const char *id, gint64 not_before,
+                          const char *why, guint *times, GError **error);

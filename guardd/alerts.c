@@ -6,12 +6,16 @@
 #include "plugin-load.h"
 #include "verdict.h"
 
+#include <errno.h>
 #include <guardd/alert.h>
 #include <string.h>
 
 #define RETRY_MIN_US G_USEC_PER_SEC
-#define RETRY_DOUBLINGS 8u                /* 256 s */
+#define RETRY_DOUBLINGS 8u                         /* 256 s */
+#define REFUSED_US ((gint64)3600 * G_USEC_PER_SEC) /* until what the receiver refused is tried again */
+#define REFUSED_TIMES 168u                         /* a week; then it is given up */
 #define PACE_US (G_USEC_PER_SEC / 5)      /* between two deliveries: a flood must not become one elsewhere */
+#define REST_US (10 * G_USEC_PER_SEC)     /* when the store could not be told what became of one */
 #define DEADLINE_US (30 * G_USEC_PER_SEC) /* of one delivery, for plugins that ask */
 #define CLOSE_US ((gint64)5 * G_USEC_PER_SEC)
 
@@ -21,6 +25,7 @@ typedef struct {
   Plugin plugin;
   const struct guardd_alert_ops *ops;
   void *instance;
+  char *told; /* the last that has arrived, whether or not the store knows; its thread's */
   GThread *thread;
   bool done;
 } Channel;
@@ -36,7 +41,8 @@ struct Alerts {
 typedef struct {
   Alerts *alerts;
   gint64 deadline;
-  char *why;
+  bool refused;
+  char *why; /* NULL: the plugin has said nothing */
 } Delivery;
 
 static void
@@ -44,6 +50,7 @@ call_error (void *opaque, int errno_value, const char *message)
 {
   Delivery *delivery = opaque;
   g_free (delivery->why);
+  delivery->refused = errno_value == GUARDD_ALERT_REFUSED;
   delivery->why = g_utf8_make_valid (message, -1);
 }
 
@@ -57,12 +64,44 @@ call_progress (void *opaque, uint64_t done, uint64_t total)
   return ending || g_get_monotonic_time () > delivery->deadline;
 }
 
-static void
-deliver (Channel *channel, const Alert *alert, guint attempts)
+/* The receiver will not have it, whatever the others are: it must not keep them waiting. */
+static bool
+put_behind (const Channel *channel, const Alert *alert, const char *why, GError **error)
 {
   AlertStore *store = channel->alerts->store;
+  const char *name = channel->config->name;
+  guint times = 0;
+  if (!alert_store_refused (store, name, alert->id, g_get_real_time () + REFUSED_US, why, &times, error))
+    return false;
+  if (times == 1)
+    g_warning (
+        "alert %.8s is refused by the receiver of \"%s\": %s; the others go first, and it is tried again "
+        "every hour for a week",
+        alert->id, name, why);
+  if (times < REFUSED_TIMES)
+    return true;
+  g_warning ("alert %.8s has been refused by the receiver of \"%s\" for a week and is given up: %s",
+             alert->id, name, why);
+  return alert_store_delivered (store, name, alert->id, error);
+}
+
+static bool
+put_off (const Channel *channel, const Alert *alert, guint attempts, const char *why, GError **error)
+{
+  gint64 wait = RETRY_MIN_US << MIN (attempts, RETRY_DOUBLINGS);
+  if (attempts == 0 || attempts % 10 == 0)
+    g_warning ("alert %.8s could not be delivered by \"%s\" (attempt %u): %s; trying again", alert->id,
+               channel->config->name, attempts + 1, why);
+  return alert_store_failed (channel->alerts->store, channel->config->name, alert->id,
+                             g_get_real_time () + wait, why, error);
+}
+
+/* False: the store does not know what became of it. */
+static bool
+deliver (Channel *channel, const Alert *alert, guint attempts)
+{
   g_autoptr (GError) error = NULL;
-  Delivery delivery = { channel->alerts, g_get_monotonic_time () + DEADLINE_US, NULL };
+  Delivery delivery = { channel->alerts, g_get_monotonic_time () + DEADLINE_US, false, NULL };
   struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
   const struct guardd_alert tell = { .size_of = sizeof tell,
                                      .id = alert->id,
@@ -72,21 +111,20 @@ deliver (Channel *channel, const Alert *alert, guint attempts)
                                      .rollback = alert->rollback,
                                      .json = alert->json,
                                      .time_us = alert->time_us };
-  bool ok;
-  if (channel->ops->deliver (channel->instance, &call, &tell) == 0) {
-    ok = alert_store_delivered (store, channel->config->name, alert->id, &error);
-  } else {
-    gint64 wait = RETRY_MIN_US << MIN (attempts, RETRY_DOUBLINGS);
-    if (attempts == 0 || attempts % 10 == 0)
-      g_warning ("alert %.8s could not be delivered by \"%s\" (attempt %u): %s; trying again", alert->id,
-                 channel->config->name, attempts + 1,
-                 delivery.why ? delivery.why : "the plugin gave no reason");
-    ok = alert_store_failed (store, channel->config->name, alert->id, g_get_real_time () + wait,
-                             delivery.why ? delivery.why : "", &error);
+  bool told = g_strcmp0 (channel->told, alert->id) == 0
+              || channel->ops->deliver (channel->instance, &call, &tell) == 0;
+  g_autofree char *why = delivery.why ? delivery.why : g_strdup ("the plugin gave no reason");
+  bool ok = told ? alert_store_delivered (channel->alerts->store, channel->config->name, alert->id, &error)
+            : delivery.refused ? put_behind (channel, alert, why, &error)
+                               : put_off (channel, alert, attempts, why, &error);
+  if (told) {
+    g_free (channel->told);
+    channel->told = g_strdup (alert->id);
   }
   if (!ok)
-    g_warning ("%s", error->message);
-  g_free (delivery.why);
+    g_warning ("%s; alert %.8s %s, and this is tried again", error->message, alert->id,
+               told ? "was delivered all the same" : "was not delivered, either");
+  return ok;
 }
 
 /* With the lock held: until something is to be done, or `until` (monotonic; 0: for ever). */
@@ -131,8 +169,8 @@ channel_thread (gpointer data)
       channel_wait (channel, pace);
     } else {
       g_mutex_unlock (&alerts->lock);
-      deliver (channel, alert, attempts);
-      pace = g_get_monotonic_time () + PACE_US;
+      gint64 rest = deliver (channel, alert, attempts) ? PACE_US : REST_US;
+      pace = g_get_monotonic_time () + rest;
       g_mutex_lock (&alerts->lock);
     }
   }
@@ -150,7 +188,7 @@ channel_open (Channel *channel, const char *plugin_dir, GError **error)
                     error))
     return false;
   const struct guardd_alert_ops *ops = channel->plugin.plugin->ops;
-  Delivery delivery = { channel->alerts, G_MAXINT64, NULL };
+  Delivery delivery = { channel->alerts, G_MAXINT64, false, NULL };
   struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
   bool ok = ops->open (&call, (const struct guardd_param *)(void *)config->params->data, config->params->len,
                        &channel->instance)
@@ -171,6 +209,7 @@ channel_free (gpointer data)
   if (channel->ops)
     channel->ops->close (channel->instance);
   plugin_unload (&channel->plugin);
+  g_free (channel->told);
   g_free (channel);
 }
 

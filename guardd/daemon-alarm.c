@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define G_LOG_DOMAIN "guardd"
 #include "base/json.h"
+#include "base/text.h"
 #include "base/units.h"
 
 #include "describe.h"
@@ -9,6 +10,10 @@
 
 #include <string.h>
 #include <unistd.h>
+
+/* Bytes: what a person reads on a telephone, and what a chat takes. */
+#define SUMMARY_MAX 500u
+#define WORST_MAX 350u /* leaves room for what is said behind it */
 
 static json_object *
 alert_body (const Guest *guest, const Alert *alert, const Incident *incident, json_object *losses)
@@ -50,7 +55,8 @@ tell_as (char *id, Daemon *daemon, const Guest *guest, const char *level, char *
   alert->uuid = g_strdup (guest->uuid);
   alert->domain = g_strdup (guest->name);
   alert->level = g_strdup (level);
-  alert->summary = summary;
+  g_autofree char *words = summary; /* with names that the guest chose */
+  alert->summary = text_to_line (words, SUMMARY_MAX);
   g_autofree char *quoted = g_shell_quote (guest->name);
   bool plain = strspn (guest->name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "._-") == strlen (guest->name);
   alert->rollback = incident && incident->good
@@ -61,7 +67,7 @@ tell_as (char *id, Daemon *daemon, const Guest *guest, const char *level, char *
   g_autoptr (json_object) body = alert_body (guest, alert, incident, losses);
   alert->json = g_strdup (
       json_object_to_json_string_ext (body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-  g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, summary,
+  g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, alert->summary,
              alert->rollback[0] ? "; " : "", alert->rollback);
   if (!alerts_raise (daemon->alerts, alert, &error))
     g_warning ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
@@ -84,7 +90,8 @@ daemon_alarm (Daemon *daemon, Guest *guest)
     return;
   const Finding *worst = findings_worst (incident->findings);
   guint others = incident->findings->len - 1, guests = daemon_fleet_note (daemon, guest, worst->rule);
-  GString *summary = g_string_new (worst->text);
+  g_autofree char *text = text_to_line (worst->text, WORST_MAX);
+  GString *summary = g_string_new (text);
   if (others)
     g_string_append_printf (summary, " (and %u more findings)", others);
   if (guests) {

@@ -11,11 +11,16 @@
 #ifndef GUARDD_ALERT_H
 #define GUARDD_ALERT_H
 
+#include <errno.h>
 #include <guardd/plugin.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What deliver() gives to error() as errno_value when the receiver is there and refuses this very alert, as it
+ * would again: the others must not wait behind it. */
+#define GUARDD_ALERT_REFUSED EBADMSG
 
 struct guardd_alert {
   uint32_t size_of;
@@ -33,7 +38,8 @@ struct guardd_alert_ops {
   int (*open) (const struct guardd_call *call, const struct guardd_param *params, size_t n_params,
                void **instance);
   void (*close) (void *instance);
-  /* 0: it has arrived.  Else it is tried again, later and later. */
+  /* 0: it has arrived.  Else it is tried again, later and later, and the others wait; one that was refused
+   * (GUARDD_ALERT_REFUSED) waits behind the others and is tried again every hour for a week. */
   int (*deliver) (void *instance, const struct guardd_call *call, const struct guardd_alert *alert);
 };
 

@@ -3,6 +3,9 @@
 #include "guardd/alert-store.h"
 
 #include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
 
 #define KEPT 5u
 
@@ -109,6 +112,79 @@ test_not_forgotten (Fixture *fixture, const void *data)
   g_assert_cmpuint (count (fixture), ==, 20);
 }
 
+static void
+refuse (Fixture *fixture, const char *id, guint expected)
+{
+  g_autoptr (GError) error = NULL;
+  guint times = 0;
+  alert_store_refused (fixture->store, "hook", id, 7, "no", &times, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (times, ==, expected);
+}
+
+static void
+assert_next (Fixture *fixture, const char *expected, gint64 expected_not_before)
+{
+  guint attempts;
+  gint64 not_before = 9;
+  g_autoptr (Alert) next = alert_store_next (fixture->store, "hook", &attempts, &not_before, NULL);
+  g_assert_cmpstr (next->id, ==, expected);
+  g_assert_cmpint (not_before, ==, expected_not_before);
+}
+
+static void
+test_refused (Fixture *fixture, const void *data)
+{
+  add_many (fixture, 2, false);
+  alert_store_failed (fixture->store, "hook", "id-0000", 5, "away", NULL);
+  assert_next (fixture, "id-0000", 5);
+  refuse (fixture, "id-0000", 1);
+  refuse (fixture, "id-0001", 1);
+  assert_next (fixture, "id-0000", 7);
+  refuse (fixture, "id-0000", 2);
+  assert_next (fixture, "id-0001", 7);
+  g_autofree char *later = add (fixture, 2);
+  assert_next (fixture, later, 0);
+}
+
+/* No file of this process can grow. */
+static void
+test_full (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  struct rlimit was, none;
+  add_many (fixture, 1, false);
+  alert_store_close (fixture->store);
+  signal (SIGXFSZ, SIG_IGN);
+  g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &was), ==, 0);
+  none = (struct rlimit){ 0, was.rlim_max };
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &none), ==, 0);
+  fixture->store = alert_store_open (fixture->path, KEPT, &error);
+  bool written = fixture->store && alert_store_delivered (fixture->store, "hook", "id-0000", NULL);
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &was), ==, 0);
+  g_assert_no_error (error);
+  g_assert_false (written);
+  assert_next (fixture, "id-0000", 0);
+  g_assert_true (alert_store_delivered (fixture->store, "hook", "id-0000", &error));
+  g_autofree char *shared = g_strconcat (fixture->path, "-shm", NULL);
+  g_unlink (shared); /* empty: it could not grow */
+}
+
+static void
+test_broken (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *junk = g_strnfill (8192, 'x');
+  alert_store_close (fixture->store);
+  g_assert_true (g_file_set_contents (fixture->path, junk, -1, NULL));
+  fixture->store = alert_store_open (fixture->path, KEPT, &error);
+  g_assert_null (fixture->store);
+  g_assert_nonnull (strstr (error->message, "move it away"));
+  g_clear_error (&error);
+  g_assert_null (alert_store_open ("/nonexistent/alerts.sqlite", KEPT, &error));
+  g_assert_null (strstr (error->message, "move it away"));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -118,5 +194,8 @@ main (int argc, char **argv)
   ADD ("the same alert is stored once", test_once);
   ADD ("old ones that were told are forgotten", test_forgotten);
   ADD ("none is forgotten before it was told", test_not_forgotten);
+  ADD ("what is refused comes after all others", test_refused);
+  ADD ("a full disk keeps nobody from reading it", test_full);
+  ADD ("only what is broken is to be moved away", test_broken);
   return g_test_run ();
 }

@@ -149,6 +149,13 @@ drop_answer (char *data, size_t size, size_t n, void *opaque)
   return size * n;
 }
 
+/* Of this request, whatever was sent before it: not "too slow", "too early" or "too many". */
+static int
+is_refusal (long status)
+{
+  return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
+}
+
 static int
 post (const struct webhook *webhook, const struct guardd_call *call, CURL *curl, struct curl_slist *headers,
       const char *body)
@@ -173,9 +180,10 @@ post (const struct webhook *webhook, const struct guardd_call *call, CURL *curl,
   if (done != CURLE_OK)
     return fail (call, EIO, "%s: %s", webhook->url, why[0] ? why : curl_easy_strerror (done));
   curl_easy_getinfo (curl, CURLINFO_RESPONSE_CODE, &status);
-  return status >= 200 && status < 300
-             ? 0
-             : fail (call, EIO, "%s: answered with status %ld", webhook->url, status);
+  if (status >= 200 && status < 300)
+    return 0;
+  return fail (call, is_refusal (status) ? GUARDD_ALERT_REFUSED : EIO, "%s: answered with status %ld",
+               webhook->url, status);
 }
 
 static int

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#define SHOWN_SECONDS (24 * 60 * 60)
+
 static const char *const names[TEMPLATES] = {
   [TEMPLATE_GENERIC] = "generic",
   [TEMPLATE_SLACK] = "slack",
@@ -19,23 +21,28 @@ enum template template_find (const char *name)
   return (enum template)i;
 }
 
-/* What a Slack message takes for its own: "&", "<", ">" (Slack API, "Escaping text"). */
+/* What a Slack message takes for its own: "&", "<", ">" (Slack API, "Escaping text").  Cut between
+ * characters. */
 static void
 append_escaped (const char *text, char *to, size_t size)
 {
   size_t n = strlen (to);
-  for (; *text && n + 6 < size; text++) {
-    const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : NULL;
-    if (as) {
-      memcpy (to + n, as, strlen (as));
-      n += strlen (as);
-    } else {
-      to[n++] = *text;
-    }
-    to[n] = '\0';
+  while (*text) {
+    const char *as = *text == '&' ? "&amp;" : *text == '<' ? "&lt;" : *text == '>' ? "&gt;" : text;
+    size_t length = 1;
+    while ((text[length] & 0xc0) == 0x80)
+      length++;
+    size_t bytes = as == text ? length : strlen (as);
+    if (n + bytes >= size)
+      break;
+    memcpy (to + n, as, bytes);
+    n += bytes;
+    text += length;
   }
+  to[n] = '\0';
 }
 
+/* The way back before the summary, which is the one that may be cut. */
 static struct json_object *
 slack (const struct guardd_alert *alert)
 {
@@ -44,13 +51,13 @@ slack (const struct guardd_alert *alert)
   append_escaped (alert->level, text, sizeof text);
   append_escaped (": ", text, sizeof text);
   append_escaped (alert->domain, text, sizeof text);
-  append_escaped (": ", text, sizeof text);
-  append_escaped (alert->summary, text, sizeof text);
   if (alert->rollback[0]) {
     append_escaped ("\nBring it back: `", text, sizeof text);
     append_escaped (alert->rollback, text, sizeof text);
     append_escaped ("`", text, sizeof text);
   }
+  append_escaped (alert->rollback[0] ? "\n" : ": ", text, sizeof text);
+  append_escaped (alert->summary, text, sizeof text);
   json_object_object_add (object, "text", json_object_new_string (text));
   return object;
 }
@@ -61,17 +68,23 @@ add (struct json_object *object, const char *key, const char *value)
   json_object_object_add (object, key, json_object_new_string (value));
 }
 
-/* Prometheus Alertmanager's API v2, POST /api/v2/alerts: an array of alerts. */
+static void
+add_time (struct json_object *object, const char *key, time_t seconds)
+{
+  struct tm utc;
+  char text[32];
+  gmtime_r (&seconds, &utc);
+  strftime (text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  add (object, key, text);
+}
+
+/* Prometheus Alertmanager's API v2, POST /api/v2/alerts: an array of alerts.  Without an end, one that is not
+ * sent again is over for it after its resolve_timeout, which is five minutes. */
 static struct json_object *
 alertmanager (const struct guardd_alert *alert)
 {
   struct json_object *array = json_object_new_array (), *entry = json_object_new_object ();
   struct json_object *labels = json_object_new_object (), *annotations = json_object_new_object ();
-  time_t seconds = (time_t)(alert->time_us / 1000000);
-  struct tm utc;
-  char starts[32];
-  gmtime_r (&seconds, &utc);
-  strftime (starts, sizeof starts, "%Y-%m-%dT%H:%M:%SZ", &utc);
   add (labels, "alertname", "GuarddAlert");
   add (labels, "severity", strcmp (alert->level, "critical") == 0 ? "critical" : "warning");
   add (labels, "domain", alert->domain);
@@ -80,7 +93,8 @@ alertmanager (const struct guardd_alert *alert)
   add (annotations, "rollback", alert->rollback);
   json_object_object_add (entry, "labels", labels);
   json_object_object_add (entry, "annotations", annotations);
-  add (entry, "startsAt", starts);
+  add_time (entry, "startsAt", (time_t)(alert->time_us / 1000000));
+  add_time (entry, "endsAt", time (NULL) + SHOWN_SECONDS);
   json_object_array_add (array, entry);
   return array;
 }
