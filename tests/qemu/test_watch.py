@@ -193,6 +193,18 @@ def test_a_false_positive_makes_what_is_there_normal(bed):
     assert any(s["held"] for s in snapshots(bed)), "what was held stays held"
 
 
+def test_a_hold_of_a_person_survives_the_look_that_comes_after_it(bed):
+    guest, _ = alarmed(bed)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    for n in range(3):
+        guest.write("vda", f"{8 + n}M", "1M", 1 + n)
+        number = bed.sh("snapshot-create", "web01")["number"]
+        bed.sh("snapshot-hold", "web01", number, "--reason", "for the police")
+        equal(judged(bed, number), "critical")
+        equal(bed.sh("snapshot-info", "web01", number)["held"], "for the police")
+
+
 def mail(bed, files):
     """An ext4 image with so many files in it."""
     folder, image = bed.images / "mail", bed.images / "mail.raw"
