@@ -96,7 +96,7 @@ typedef struct {
   KvmState slow_kvm;   /* as the first of them found; theirs, one at a time */
   GArray *alarms;      /* of the last hour, for what happens to several guests at once */
   GHashTable *prunes;  /* UUID: snapshots were added since the last pruning */
-  bool pruning, sampling, stopping;
+  bool pruning, sampling, examining, stopping;
   gint64 stopping_since;     /* monotonic */
   bool abandoned;            /* ends although a storage plugin has not come back */
   guint sample_timer;        /* 0: none */
