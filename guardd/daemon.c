@@ -103,6 +103,7 @@ daemon_start (Daemon *daemon, GError **error)
     return false;
   meet_libvirt (daemon);
   daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
+  daemon_alarm_untold (daemon);
   guint64 every = config->sample_every_us;
   if (every > 0)
     daemon->sample_timer = g_timeout_add ((guint)MAX (every / 1000, 1), daemon_sample, daemon);
@@ -187,6 +188,7 @@ daemon_free (Daemon *daemon)
   libvirt_calls_free (daemon->libvirt_calls);
   g_hash_table_unref (daemon->pools);
   alerts_close (daemon->alerts);
+  g_queue_clear_full (&daemon->untold, (GDestroyNotify)alert_free);
   detectors_close (daemon->detectors);
   if (daemon->prunes)
     g_hash_table_unref (daemon->prunes);

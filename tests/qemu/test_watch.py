@@ -3,6 +3,7 @@
 """What guardd makes of what it sees on a guest's disks, and what it does then."""
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -304,6 +305,47 @@ def test_an_incident_outlives_a_restart(bed):
     equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
     equal(len(bed.sh("alert-list")["alerts"]), 1)
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
+
+
+def refuse_alerts(bed):
+    """guardd's store of alerts can be read, and not written to; until the connection that is returned is closed."""
+    store = sqlite3.connect(bed.state / "alerts.sqlite", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")
+    return store
+
+
+def wiped_untold(bed, guest):
+    store = refuse_alerts(bed)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    until(lambda: "could not be stored" in bed.daemon.log.read_text(), 20, "the alert to fail")
+    return store
+
+
+def test_an_alert_that_could_not_be_stored_is_stored_later(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    wiped_untold(bed, guest).close()
+    until(lambda: receiver.alerts, 30, "the alert")
+    equal(receiver.bodies[0]["findings"][0]["rule"], "structure-gone")
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+
+
+def test_an_incident_that_nobody_was_told_of_is_told_at_the_next_start_and_once(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    store = wiped_untold(bed, guest)
+    incident = bed.sh("dominfo", "web01")["incident"]["id"]
+    assert incident in bed.daemon.guardsh("dominfo", "web01").stdout
+    bed.daemon.kill()
+    store.close()
+    bed.daemon.start()
+    until(lambda: receiver.alerts, 20, "the alert")
+    equal(receiver.bodies[0]["incident"], incident)
+    bed.daemon.restart()
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+    line, = [line for line in bed.daemon.guardsh("list").stdout.splitlines() if "web01" in line]
+    assert "critical" in line, line
 
 
 def test_a_sentinel_that_cannot_look_is_blind_and_after_a_while_an_alert(bed):

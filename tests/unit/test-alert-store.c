@@ -70,6 +70,28 @@ count (Fixture *fixture)
 }
 
 static void
+test_incidents_that_it_knows (Fixture *fixture, const void *data)
+{
+  Alert alert = { .id = (char *)"id-0001",
+                  .incident = (char *)"incident",
+                  .uuid = (char *)"uuid",
+                  .domain = (char *)"web01",
+                  .level = (char *)"warn",
+                  .summary = (char *)"summary",
+                  .rollback = (char *)"",
+                  .json = (char *)"{}" };
+  bool told = true;
+  g_assert_true (alert_store_knows (fixture->store, "incident", &told, NULL));
+  g_assert_false (told);
+  g_assert_true (alert_store_add (fixture->store, &alert, channels, NULL));
+  g_assert_true (alert_store_resolve (fixture->store, "incident", "real", NULL, NULL));
+  g_assert_true (alert_store_knows (fixture->store, "incident", &told, NULL));
+  g_assert_true (told);
+  g_assert_true (alert_store_knows (fixture->store, "another", &told, NULL));
+  g_assert_false (told);
+}
+
+static void
 test_order (Fixture *fixture, const void *data)
 {
   add_many (fixture, 3, false);
@@ -118,5 +140,6 @@ main (int argc, char **argv)
   ADD ("the same alert is stored once", test_once);
   ADD ("old ones that were told are forgotten", test_forgotten);
   ADD ("none is forgotten before it was told", test_not_forgotten);
+  ADD ("incidents that were told are known", test_incidents_that_it_knows);
   return g_test_run ();
 }
