@@ -127,6 +127,13 @@ daemon_stop (gpointer data)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+daemon_hang_up (gpointer data)
+{
+  g_message ("SIGHUP: the configuration is read at the start only; restart guardd to have it read again");
+  return G_SOURCE_CONTINUE;
+}
+
 Daemon *
 daemon_new (const char *config_path, GError **error)
 {
@@ -148,6 +155,7 @@ daemon_new (const char *config_path, GError **error)
   daemon->loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, daemon_stop, daemon);
   g_unix_signal_add (SIGINT, daemon_stop, daemon);
+  g_unix_signal_add (SIGHUP, daemon_hang_up, NULL);
   if (daemon_start (daemon, error))
     return daemon;
   daemon_free (daemon);

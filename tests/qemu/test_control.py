@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What guardd's sockets take from clients that do not behave."""
+"""What guardd takes from those that talk to it: clients that do not behave, and signals."""
 import os
 import pathlib
+import signal
 import socket
 import sys
 
@@ -58,6 +59,13 @@ def test_a_full_socket_to_read_from_keeps_root_out_of_nothing(bed):
         root.execute("query-version")
     for client in idle:
         client.close()
+
+
+def test_a_hang_up_ends_nothing_and_says_what_to_do(bed):
+    bed.guardd()
+    os.kill(bed.daemon.pid, signal.SIGHUP)
+    until(lambda: "restart guardd to have it read again" in bed.daemon.log.read_text(), 10, "a line in the log")
+    bed.sh("list")
 
 
 def test_one_doctor_at_a_time(bed):
