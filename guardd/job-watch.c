@@ -240,5 +240,6 @@ job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot, GHashTable *s
   job->data_free = data_free;
   job->run = watch_run;
   job->done = watch_done;
+  job->dispensable = true;
   job_start_look (job);
 }

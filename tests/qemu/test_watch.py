@@ -194,6 +194,27 @@ def test_a_false_positive_makes_what_is_there_normal(bed):
     assert any(s["held"] for s in snapshots(bed)), "what was held stays held"
 
 
+def test_what_a_person_says_is_not_left_out_when_too_many_looks_wait(bed):
+    folder = bed.run / "slow"
+    folder.mkdir()
+    program, works = folder / "guardd-sentinel", bed.build / "guardd-sentinel"
+    program.symlink_to(works)
+    guest, _ = alarmed(bed, libexec_dir=folder)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    alert, = bed.sh("alert-list")["alerts"]
+    program.unlink()
+    program.write_text("#!/bin/sh\nexec sleep 1234\n")
+    program.chmod(0o755)
+    for _ in range(18):
+        bed.sh("snapshot-create", "web01")
+    assert "to be looked at: that one is left out" in bed.daemon.log.read_text()
+    program.unlink()
+    program.symlink_to(works)
+    bed.sh("alert-ack", alert["id"], "--as", "false-positive")
+    equal(bed.sh("dominfo", "web01")["incident"], None)
+
+
 def test_a_hold_of_a_person_survives_the_look_that_comes_after_it(bed):
     guest, _ = alarmed(bed)
     wipe(guest)
