@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
@@ -66,6 +67,14 @@ def test_a_hang_up_ends_nothing_and_says_what_to_do(bed):
     os.kill(bed.daemon.pid, signal.SIGHUP)
     until(lambda: "restart guardd to have it read again" in bed.daemon.log.read_text(), 10, "a line in the log")
     bed.sh("list")
+
+
+def test_a_line_that_guardsh_cannot_read_is_wrong_usage(bed):
+    bed.guardd()
+    for lines, status in (("snapshot-list 'web01\n", 2), ("list\n# a comment\n", 0)):
+        done = subprocess.run([bed.build / "guardsh"], input=lines, capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "GUARDD_RUN_DIR": bed.daemon.run_dir, "XDG_DATA_HOME": str(bed.run)})
+        equal((lines, done.returncode), (lines, status))
 
 
 def test_one_doctor_at_a_time(bed):
