@@ -264,6 +264,15 @@ alert_store_find (AlertStore *store, const char *id, GError **error)
 }
 
 bool
+alert_store_knows (AlertStore *store, const char *incident, bool *told, GError **error)
+{
+  g_autoptr (GPtrArray) found = query (store, "SELECT " COLUMNS " FROM alerts WHERE incident = ?1",
+                                       (const char *[]){ incident, NULL }, 1, error);
+  *told = found && found->len > 0;
+  return found != NULL;
+}
+
+bool
 alert_store_resolve (AlertStore *store, const char *incident, const char *how, const char *reason,
                      GError **error)
 {

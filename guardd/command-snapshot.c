@@ -47,16 +47,14 @@ command_snapshot_info (ControlCall *call)
 /* --- state --- */
 
 static void
-set_hold (ControlCall *call, const char *reason)
+change_state (ControlCall *call, const StateChange *change)
 {
   Guest *guest = command_guest (call);
   g_autoptr (Snapshot) snapshot = guest ? command_snapshot (call, guest, "snapshot") : NULL;
   g_autoptr (GError) error = NULL;
   if (snapshot == NULL)
     return;
-  g_free (snapshot->state->hold);
-  snapshot->state->hold = g_strdup (reason);
-  if (pool_set_state (guest->pool, guest->uuid, snapshot->manifest->number, snapshot->state, &error))
+  if (pool_change_state (guest->pool, guest->uuid, snapshot->manifest->number, change, &error))
     control_call_return (call, NULL);
   else
     control_call_error (call, error);
@@ -65,13 +63,13 @@ set_hold (ControlCall *call, const char *reason)
 void
 command_snapshot_hold (ControlCall *call)
 {
-  set_hold (call, control_call_string (call, "reason"));
+  change_state (call, &(StateChange){ .hold = control_call_string (call, "reason") });
 }
 
 void
 command_snapshot_release (ControlCall *call)
 {
-  set_hold (call, NULL);
+  change_state (call, &(StateChange){ .release = true });
 }
 
 /* --- delete --- */

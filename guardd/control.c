@@ -195,6 +195,16 @@ connection_uid (GSocketConnection *connection, uid_t *uid)
   return *uid != (uid_t)-1;
 }
 
+/* Per socket: whoever may only read must not keep root out. */
+static bool
+peers_are_full (const Control *control, bool writes)
+{
+  guint n = 0;
+  for (guint i = 0; i < control->peers->len; i++)
+    n += ((const ControlPeer *)control->peers->pdata[i])->writes == writes;
+  return n >= CONTROL_PEERS_MAX;
+}
+
 static void
 control_accept (Control *control, GSocketConnection *connection, bool writes)
 {
@@ -204,7 +214,7 @@ control_accept (Control *control, GSocketConnection *connection, bool writes)
     problem = "the kernel does not say who it is";
   else if (writes && uid != 0 && uid != geteuid ())
     problem = "only root may use guardd.sock";
-  else if (control->peers->len >= CONTROL_PEERS_MAX)
+  else if (peers_are_full (control, writes))
     problem = "too many connections";
   if (problem) {
     g_message ("connection of uid %ld refused: %s", (long)uid, problem);

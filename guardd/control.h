@@ -22,7 +22,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Connections at a time, and unanswered commands of one connection. */
+/* Connections to one socket at a time, and unanswered commands of one connection. */
 #define CONTROL_PEERS_MAX 64
 #define CONTROL_CALLS_MAX 16
 

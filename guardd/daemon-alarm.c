@@ -14,6 +14,35 @@
 /* Bytes: what a person reads on a telephone, and what a chat takes. */
 #define SUMMARY_MAX 500u
 #define WORST_MAX 350u /* leaves room for what is said behind it */
+#define UNTOLD_MAX 64u
+#define UNTOLD_AGAIN_US (10 * G_USEC_PER_SEC)
+
+/* Takes it over. */
+static void
+keep_untold (Daemon *daemon, Alert *alert, const GError *why)
+{
+  bool kept = g_queue_get_length (&daemon->untold) < UNTOLD_MAX;
+  g_warning ("%s: alert %.8s could not be stored and %s: %s", alert->domain, alert->id,
+             kept ? "is tried again in a while" : "reaches nobody", why->message);
+  daemon->untold_due = g_get_monotonic_time () + UNTOLD_AGAIN_US;
+  if (kept)
+    g_queue_push_tail (&daemon->untold, alert);
+  else
+    alert_free (alert);
+}
+
+void
+daemon_alarm_again (Daemon *daemon)
+{
+  g_autoptr (GError) error = NULL;
+  while (!g_queue_is_empty (&daemon->untold) && g_get_monotonic_time () >= daemon->untold_due) {
+    if (alerts_raise (daemon->alerts, g_queue_peek_head (&daemon->untold), &error))
+      alert_free (g_queue_pop_head (&daemon->untold));
+    else
+      daemon->untold_due = g_get_monotonic_time () + UNTOLD_AGAIN_US;
+    g_clear_error (&error);
+  }
+}
 
 static json_object *
 alert_body (const Guest *guest, const Alert *alert, const Incident *incident, json_object *losses)
@@ -70,8 +99,7 @@ tell_as (char *id, Daemon *daemon, const Guest *guest, const char *level, char *
   g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, alert->summary,
              alert->rollback[0] ? "; " : "", alert->rollback);
   if (!alerts_raise (daemon->alerts, alert, &error))
-    g_warning ("%s: alert %.8s could not be stored and reaches nobody: %s", guest->name, alert->id,
-               error->message);
+    keep_untold (daemon, g_steal_pointer (&alert), error);
   control_event (daemon->control, "ALERT", json_object_get (body));
 }
 
@@ -104,6 +132,25 @@ daemon_alarm (Daemon *daemon, Guest *guest)
   tell (daemon, guest, level_name (incident->level), g_string_free (summary, FALSE), incident, NULL);
   if (incident->level == LEVEL_CRITICAL)
     job_respond (daemon, guest);
+}
+
+void
+daemon_alarm_untold (Daemon *daemon)
+{
+  GHashTableIter iter;
+  Guest *guest;
+  g_hash_table_iter_init (&iter, daemon->guests);
+  while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
+    g_autoptr (GError) error = NULL;
+    bool told = false;
+    if (guest->incident == NULL)
+      continue;
+    if (!alert_store_knows (alerts_store (daemon->alerts), guest->incident->id, &told, &error))
+      g_warning ("%s: %s: its open incident %.8s is told again", guest->name, error->message,
+                 guest->incident->id);
+    if (!told)
+      daemon_alarm (daemon, guest);
+  }
 }
 
 void

@@ -75,6 +75,7 @@ daemon_watchdog (gpointer data)
     if (silence > daemon->config->capture_timeout_us)
       guest_is_silent (daemon, guest, silence, operation);
   }
+  daemon_alarm_again (daemon);
   if (daemon->stopping && may_end (daemon))
     end_without (daemon);
   return G_SOURCE_CONTINUE;

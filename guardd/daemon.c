@@ -103,6 +103,7 @@ daemon_start (Daemon *daemon, GError **error)
     return false;
   meet_libvirt (daemon);
   daemon->control = control_new (config->run_dir, config->control_group, daemon_commands, daemon, error);
+  daemon_alarm_untold (daemon);
   guint64 every = config->sample_every_us;
   if (every > 0)
     daemon->sample_timer = g_timeout_add ((guint)MAX (every / 1000, 1), daemon_sample, daemon);
@@ -123,6 +124,13 @@ daemon_stop (gpointer data)
     g_cancellable_cancel (((Job *)daemon->running->pdata[i])->cancellable);
   if (daemon->running->len == 0)
     g_main_loop_quit (daemon->loop);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+daemon_hang_up (gpointer data)
+{
+  g_message ("SIGHUP: the configuration is read at the start only; restart guardd to have it read again");
   return G_SOURCE_CONTINUE;
 }
 
@@ -147,6 +155,7 @@ daemon_new (const char *config_path, GError **error)
   daemon->loop = g_main_loop_new (NULL, FALSE);
   g_unix_signal_add (SIGTERM, daemon_stop, daemon);
   g_unix_signal_add (SIGINT, daemon_stop, daemon);
+  g_unix_signal_add (SIGHUP, daemon_hang_up, NULL);
   if (daemon_start (daemon, error))
     return daemon;
   daemon_free (daemon);
@@ -187,6 +196,7 @@ daemon_free (Daemon *daemon)
   libvirt_calls_free (daemon->libvirt_calls);
   g_hash_table_unref (daemon->pools);
   alerts_close (daemon->alerts);
+  g_queue_clear_full (&daemon->untold, (GDestroyNotify)alert_free);
   detectors_close (daemon->detectors);
   if (daemon->prunes)
     g_hash_table_unref (daemon->prunes);

@@ -88,6 +88,8 @@ typedef struct {
   GMainLoop *loop;
   Detectors *detectors;
   Alerts *alerts;
+  GQueue untold;       /* Alert: could not be stored yet */
+  gint64 untold_due;   /* monotonic: when to try again */
   guint tick;          /* source of the next due time */
   guint captures;      /* jobs that are captures, running */
   GPtrArray *running;  /* Job; borrowed */
@@ -96,7 +98,7 @@ typedef struct {
   KvmState slow_kvm;   /* as the first of them found; theirs, one at a time */
   GArray *alarms;      /* of the last hour, for what happens to several guests at once */
   GHashTable *prunes;  /* UUID: snapshots were added since the last pruning */
-  bool pruning, sampling, stopping;
+  bool pruning, sampling, examining, stopping;
   gint64 stopping_since;     /* monotonic */
   bool abandoned;            /* ends although a storage plugin has not come back */
   guint sample_timer;        /* 0: none */
@@ -146,6 +148,10 @@ void daemon_prune_soon (Daemon *daemon, const char *uuid);
 #define DAEMON_BLIND_ALARM 3u
 /* The guest's incident was opened, or has become worse. */
 void daemon_alarm (Daemon *daemon, Guest *guest);
+/* At the start: of open incidents that guardd could save, and then tell nobody of. */
+void daemon_alarm_untold (Daemon *daemon);
+/* Now and then: those that could not be stored when they were raised. */
+void daemon_alarm_again (Daemon *daemon);
 /* All is as it was: its alerts are marked as recovered. */
 void daemon_alarm_over (Daemon *daemon, const Guest *guest, const Incident *incident);
 /* What the files say: of the incident with this id, NULL for none.  difference: see listing.h. */

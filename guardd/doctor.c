@@ -165,6 +165,7 @@ static void
 doctor_done (Job *job, const GError *error)
 {
   Doctor *doctor = job->data;
+  job->daemon->examining = false;
   json_object *answer = json_object_new_object ();
   json_object_object_add (answer, "findings", g_steal_pointer (&doctor->findings));
   control_call_return (g_steal_pointer (&job->call), answer);
@@ -174,6 +175,11 @@ void
 command_doctor (ControlCall *call)
 {
   Daemon *daemon = control_call_opaque (call);
+  if (daemon->examining) {
+    control_call_fail (call, "Busy", "the doctor is at work for somebody else: ask again when that is over");
+    return;
+  }
+  daemon->examining = true;
   Doctor *doctor = g_new0 (Doctor, 1);
   GHashTableIter iter;
   gpointer value;

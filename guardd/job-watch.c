@@ -110,17 +110,10 @@ look (Job *job, WatchData *data)
 /* --- protecting --- */
 
 static void
-set_state (Job *job, GPtrArray *problems, const Snapshot *snapshot, const char *verdict, const char *hold)
+change_state (Job *job, GPtrArray *problems, const Snapshot *snapshot, const StateChange *change)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (SnapshotState) state = snapshot_state_copy (snapshot->state);
-  if (verdict) {
-    g_free (state->verdict);
-    state->verdict = g_strdup (verdict);
-  }
-  if (hold && state->hold == NULL)
-    state->hold = g_strdup (hold);
-  if (!pool_set_state (job->pool, job->guest->uuid, snapshot->manifest->number, state, &error))
+  if (!pool_change_state (job->pool, job->guest->uuid, snapshot->manifest->number, change, &error))
     g_ptr_array_add (problems, g_strdup (error->message));
 }
 
@@ -140,7 +133,7 @@ job_protect (Job *job, GPtrArray *problems)
     if (snapshot->manifest->time_us < incident->sign_us && !bad)
       good = snapshot;
     else if (snapshot->manifest->number < end && !bad)
-      set_state (job, problems, snapshot, level_name (LEVEL_WARN), NULL);
+      change_state (job, problems, snapshot, &(StateChange){ .verdict = level_name (LEVEL_WARN) });
   }
   if (good == NULL) {
     watch_set_good (job->guest->watch, 0);
@@ -149,7 +142,7 @@ job_protect (Job *job, GPtrArray *problems)
   const Finding *worst = findings_worst (incident->findings);
   g_autofree char *hold
       = g_strdup_printf ("guardd: last good one before \"%s\" (alert %.8s)", worst->rule, incident->id);
-  set_state (job, problems, good, NULL, hold);
+  change_state (job, problems, good, &(StateChange){ .hold = hold, .mild = true });
   watch_set_good (job->guest->watch, good->manifest->number);
 }
 
@@ -165,7 +158,7 @@ watch_run (Job *job, GError **error)
   if (data->verdict.opened)
     job_protect (job, data->problems);
   if (data->verdict.level >= LEVEL_WARN)
-    set_state (job, data->problems, data->snapshot, level, NULL);
+    change_state (job, data->problems, data->snapshot, &(StateChange){ .verdict = level });
   else
     pool_note_verdict (job->pool, guest->uuid, data->snapshot->manifest->number, level);
   data->incident = incident_copy (watch_incident (guest->watch));
@@ -247,5 +240,6 @@ job_watch (Daemon *daemon, Guest *guest, const Snapshot *snapshot, GHashTable *s
   job->data_free = data_free;
   job->run = watch_run;
   job->done = watch_done;
+  job->dispensable = true;
   job_start_look (job);
 }

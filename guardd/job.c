@@ -182,7 +182,7 @@ job_start_look (Job *job)
   if (guest->looking == NULL) {
     guest->looking = job;
     job_launch (job);
-  } else if (g_queue_get_length (&guest->looks) < WAITING_MAX) {
+  } else if (!job->dispensable || g_queue_get_length (&guest->looks) < WAITING_MAX) {
     g_queue_push_tail (&guest->looks, job);
   } else {
     g_autoptr (GError) error = g_error_new (G_IO_ERROR, G_IO_ERROR_BUSY,

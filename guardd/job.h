@@ -13,8 +13,9 @@ struct Job {
   Pool *pool;        /* the guest's; NULL: none */
   ControlCall *call; /* whom to answer; NULL: nobody, or answered */
   GCancellable *cancellable;
-  bool capture;   /* counts as one */
-  gint reads_off; /* atomic: reads images of a guest that is off, and is cancelled when that is started */
+  bool capture;     /* counts as one */
+  bool dispensable; /* a look that is left out when too many wait: the next snapshot's sees the same */
+  gint reads_off;   /* atomic: reads images of a guest that is off, and is cancelled when that is started */
   EngineChoice engine;  /* of the guest's policy when the job started */
   EngineVerdict chosen; /* by run(), when it came to that; the guest's afterwards */
   bool left;            /* by run(): something of guardd's may still be in the guest's QEMU */
@@ -32,7 +33,8 @@ struct Job {
 Job *job_new (Daemon *daemon, Guest *guest, ControlCall *call);
 /* Runs it, after what the guest is busy with; takes it over. */
 void job_start (Job *job);
-/* Runs it after the looks that the guest's snapshots wait for, beside everything else: the watch is its. */
+/* Runs it after the looks that the guest's snapshots wait for, beside everything else: the watch is its.
+ * What is not dispensable comes from people, rollbacks and lists of files: one each at a time. */
 void job_start_look (Job *job);
 /* Runs it beside whatever the guest is busy with: for work that only reads the pool. */
 void job_start_beside (Job *job);

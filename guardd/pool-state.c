@@ -25,16 +25,29 @@ domain_set_state (Pool *pool, PoolDomain *domain, guint64 number, const Snapshot
   return ok;
 }
 
+static void
+state_change (SnapshotState *state, const StateChange *change)
+{
+  if (change->verdict) {
+    g_free (state->verdict);
+    state->verdict = g_strdup (change->verdict);
+  }
+  if (change->release || (change->hold && !(change->mild && state->hold))) {
+    g_free (state->hold);
+    state->hold = g_strdup (change->hold);
+  }
+}
+
 bool
-pool_set_state (Pool *pool, const char *domain_uuid, guint64 number, const SnapshotState *state,
-                GError **error)
+pool_change_state (Pool *pool, const char *domain_uuid, guint64 number, const StateChange *change,
+                   GError **error)
 {
   GError *cause = NULL;
   PoolDomain *domain = pool_domain_find (pool, domain_uuid, error);
   if (domain == NULL)
     return false;
   g_mutex_lock (&domain->append);
-  /* Asked under append, under which a maintenance takes snapshots out of the list. */
+  /* Asked under append, under which states change and a maintenance takes snapshots out of the list. */
   g_mutex_lock (&pool->lock);
   PoolEntry *entry = pool_domain_entry (domain, number);
   Snapshot *snapshot = entry ? snapshot_copy (entry->snapshot) : NULL;
@@ -42,10 +55,10 @@ pool_set_state (Pool *pool, const char *domain_uuid, guint64 number, const Snaps
   g_mutex_unlock (&pool->lock);
   if (snapshot == NULL)
     g_set_error (&cause, POOL_ERROR, POOL_ERROR_NOT_FOUND, "it is not there");
-  bool ok = snapshot != NULL && domain_set_state (pool, domain, number, state, &cause);
+  else
+    state_change (snapshot->state, change);
+  bool ok = snapshot != NULL && domain_set_state (pool, domain, number, snapshot->state, &cause);
   if (ok) {
-    snapshot_state_free (snapshot->state);
-    snapshot->state = snapshot_state_copy (state);
     g_mutex_lock (&pool->lock);
     pool_domain_insert (domain, pool_entry_new (snapshot, stored_bytes));
     g_mutex_unlock (&pool->lock);
@@ -64,6 +77,7 @@ pool_note_verdict (Pool *pool, const char *domain_uuid, guint64 number, const ch
   PoolDomain *domain = pool_domain_find (pool, domain_uuid, NULL);
   if (domain == NULL)
     return;
+  g_mutex_lock (&domain->append);
   g_mutex_lock (&pool->lock);
   PoolEntry *entry = pool_domain_entry (domain, number);
   if (entry) {
@@ -74,4 +88,5 @@ pool_note_verdict (Pool *pool, const char *domain_uuid, guint64 number, const ch
     pool_domain_insert (domain, pool_entry_new (snapshot, entry->stored_bytes));
   }
   g_mutex_unlock (&pool->lock);
+  g_mutex_unlock (&domain->append);
 }

@@ -148,9 +148,17 @@ bool pool_draft_commit (PoolDraft *draft, Manifest *manifest, const SnapshotStat
 void pool_draft_abort (PoolDraft *draft);
 
 /* --- what becomes of a snapshot --- */
-/* Replaces state.json; the history says so. */
-bool pool_set_state (Pool *pool, const char *domain_uuid, guint64 number, const SnapshotState *state,
-                     GError **error);
+typedef struct {
+  const char *verdict; /* NULL: stays as it is */
+  const char *hold;    /* why it is held from now on; NULL: stays as it is */
+  bool mild;           /* a hold that is there already stays */
+  bool release;        /* it is held no longer */
+} StateChange;
+
+/* Changes that much of the state as it is by then, whoever changes the rest meanwhile; the history says so.
+ */
+bool pool_change_state (Pool *pool, const char *domain_uuid, guint64 number, const StateChange *change,
+                        GError **error);
 
 /* What was thought of a snapshot that needs no record: known until the pool is closed. */
 void pool_note_verdict (Pool *pool, const char *domain_uuid, guint64 number, const char *verdict);

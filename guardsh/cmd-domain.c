@@ -5,10 +5,16 @@
 #include <stdio.h>
 
 static const Column list_columns[] = {
-  { "Name", "name", CELL_TEXT },          { "State", "state", CELL_TEXT },
-  { "Policy", "policy", CELL_TEXT },      { "Snapshots", "snapshots", CELL_NUMBER },
-  { "Newest", "latest.time", CELL_AGE },  { "Missed", "missed_intervals", CELL_NUMBER },
-  { "Problem", "last_error", CELL_NOTE }, { NULL, NULL, CELL_TEXT },
+  { "Name", "name", CELL_TEXT },
+  { "State", "state", CELL_TEXT },
+  { "Policy", "policy", CELL_TEXT },
+  { "Level", "level", CELL_TEXT },
+  { "Alert", "incident.level", CELL_TEXT },
+  { "Snapshots", "snapshots", CELL_NUMBER },
+  { "Newest", "latest.time", CELL_AGE },
+  { "Missed", "missed_intervals", CELL_NUMBER },
+  { "Problem", "last_error", CELL_NOTE },
+  { NULL, NULL, CELL_TEXT },
 };
 
 static int
@@ -44,6 +50,11 @@ static const Column info_columns[] = {
   { "Missed intervals:", "missed_intervals", CELL_NUMBER },
   { "Failures:", "failures", CELL_NUMBER },
   { "Last error:", "last_error", CELL_TEXT },
+  { "Level:", "level", CELL_TEXT },
+  { "Open incident:", "incident.id", CELL_TEXT },
+  { "Its level:", "incident.level", CELL_TEXT },
+  { "First bad snapshot:", "incident.snapshot_bad", CELL_NUMBER },
+  { "Last good before:", "incident.snapshot_good", CELL_NUMBER },
   { NULL, NULL, CELL_TEXT },
 };
 

@@ -135,9 +135,10 @@ run_line (Shell *shell, const char *line, int status)
   g_auto (GStrv) words = NULL;
   int n = 0;
   if (!g_shell_parse_argv (line, &n, &words, &error)) {
-    if (!g_error_matches (error, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
-      shell_error ("%s", error->message);
-    return status;
+    if (g_error_matches (error, G_SHELL_ERROR, G_SHELL_ERROR_EMPTY_STRING))
+      return status;
+    shell_error ("%s", error->message);
+    return EXIT_USAGE;
   }
   return command_run (shell, n, words);
 }

@@ -7,9 +7,9 @@
 #include <gio/gunixsocketaddress.h>
 #include <string.h>
 
-#define MESSAGE_MAX ((size_t)1 << 20)   /* of a command */
-#define BACKLOG_MAX ((size_t)64 << 20)  /* bytes of answers not read yet: more, and the peer is dropped */
-#define EVENT_BACKLOG ((size_t)1 << 20) /* above this events are left out */
+#define MESSAGE_MAX ((size_t)1 << 20)  /* of a command */
+#define BACKLOG_MAX ((size_t)64 << 20) /* bytes of answers not read yet: more, and the peer is dropped */
+#define BACKLOG_HIGH ((size_t)1 << 20) /* above this events are left out, and commands wait */
 #define READ_SIZE 65536u
 
 struct QmpPeer {
@@ -19,6 +19,9 @@ struct QmpPeer {
   QmpPeerCallbacks callbacks;
   void *opaque;
   QmpCodec *codec;
+  GQueue commands; /* json_object: read, and not looked at yet; no more is read until they are */
+  GError *garbage; /* what came after them; NULL: nothing */
+  gint answers;    /* atomic: on their way to out */
   bool negotiated, closed;
   GSource *readable, *writable;
   GByteArray *out; /* not sent yet */
@@ -41,6 +44,12 @@ qmp_peer_ref (QmpPeer *peer)
   return peer;
 }
 
+static void
+json_object_drop (gpointer object)
+{
+  json_object_put (object);
+}
+
 void
 qmp_peer_unref (QmpPeer *peer)
 {
@@ -49,6 +58,8 @@ qmp_peer_unref (QmpPeer *peer)
   g_object_unref (peer->connection);
   g_main_context_unref (peer->context);
   qmp_codec_free (peer->codec);
+  g_queue_clear_full (&peer->commands, json_object_drop);
+  g_clear_error (&peer->garbage);
   g_byte_array_unref (peer->out);
   g_free (peer);
 }
@@ -90,6 +101,7 @@ peer_watch (QmpPeer *peer, GIOCondition condition, GSocketSourceFunc function)
 /* --- writing --- */
 
 static gboolean peer_writable (GSocket *socket, GIOCondition condition, gpointer data);
+static void peer_work (QmpPeer *peer);
 
 /* Sends what fits; the rest goes when the socket takes it.  False: the peer is closed. */
 static bool
@@ -121,7 +133,8 @@ peer_writable (GSocket *socket, GIOCondition condition, gpointer data)
 {
   QmpPeer *peer = qmp_peer_ref (data);
   source_clear (&peer->writable);
-  peer_flush (peer);
+  if (peer_flush (peer))
+    peer_work (peer);
   qmp_peer_unref (peer);
   return G_SOURCE_REMOVE;
 }
@@ -179,7 +192,9 @@ request_deliver (gpointer data)
   json_object *answer = g_steal_pointer (&request->answer);
   if (request->id != NULL)
     json_object_object_add (answer, "id", json_object_get (request->id));
+  g_atomic_int_add (&request->peer->answers, -1);
   peer_send (request->peer, answer);
+  peer_work (request->peer);
   return G_SOURCE_REMOVE;
 }
 
@@ -188,6 +203,7 @@ static void
 request_answer (QmpRequest *request, json_object *answer)
 {
   request->answer = answer;
+  g_atomic_int_inc (&request->peer->answers);
   GSource *source = g_idle_source_new ();
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
   g_source_set_callback (source, request_deliver, request, request_free);
@@ -267,22 +283,32 @@ peer_message (QmpPeer *peer, json_object *message)
     peer_command (peer, json_object_get_string (execute), arguments, id);
 }
 
-static void
-peer_feed (QmpPeer *peer, const char *data, gsize length)
+/* What a peer has not read yet, and what it can make guardd write meanwhile, is memory. */
+static bool
+peer_is_behind (QmpPeer *peer)
 {
-  g_autoptr (GError) error = NULL;
-  GQueue messages = G_QUEUE_INIT;
-  json_object *message;
-  bool ok = qmp_codec_feed (peer->codec, data, length, &messages, &error);
-  while ((message = g_queue_pop_head (&messages)) != NULL) {
-    if (!peer->closed)
-      peer_message (peer, message);
+  return g_atomic_int_get (&peer->answers) > 0 || peer->out->len - peer->sent > BACKLOG_HIGH;
+}
+
+static gboolean peer_readable (GSocket *socket, GIOCondition condition, gpointer data);
+
+/* Looks at the commands that are there, and when that is done, for more.  While the peer is behind, at none:
+ * this is called again when it has caught up. */
+static void
+peer_work (QmpPeer *peer)
+{
+  while (!peer->closed && !peer_is_behind (peer) && !g_queue_is_empty (&peer->commands)) {
+    json_object *message = g_queue_pop_head (&peer->commands);
+    peer_message (peer, message);
     json_object_put (message);
   }
-  if (ok || peer->closed)
+  if (peer->closed || peer_is_behind (peer))
     return;
-  peer_send (peer, error_new (NULL, "GenericError", error->message));
-  qmp_peer_close (peer);
+  if (peer->garbage) {
+    peer_send (peer, error_new (NULL, "GenericError", peer->garbage->message));
+    qmp_peer_close (peer);
+  } else if (peer->readable == NULL)
+    peer->readable = peer_watch (peer, G_IO_IN | G_IO_HUP, peer_readable);
 }
 
 static gboolean
@@ -291,14 +317,16 @@ peer_readable (GSocket *socket, GIOCondition condition, gpointer data)
   QmpPeer *peer = qmp_peer_ref (data);
   g_autoptr (GError) error = NULL;
   char buffer[READ_SIZE];
+  source_clear (&peer->readable);
   gssize n = g_socket_receive (socket, buffer, sizeof buffer, NULL, &error);
   if (n > 0)
-    peer_feed (peer, buffer, (gsize)n);
-  else if (n == 0 || !g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+    qmp_codec_feed (peer->codec, buffer, (gsize)n, &peer->commands, &peer->garbage);
+  if (n > 0 || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+    peer_work (peer);
+  else
     qmp_peer_close (peer);
-  bool closed = peer->closed;
   qmp_peer_unref (peer);
-  return closed ? G_SOURCE_REMOVE : G_SOURCE_CONTINUE;
+  return G_SOURCE_REMOVE;
 }
 
 /* --- peers --- */
@@ -333,7 +361,7 @@ qmp_peer_new (GSocketConnection *connection, json_object *version, GMainContext 
 void
 qmp_peer_event (QmpPeer *peer, const char *name, json_object *data)
 {
-  if (peer->closed || !peer->negotiated || peer->out->len - peer->sent > EVENT_BACKLOG) {
+  if (peer->closed || !peer->negotiated || peer->out->len - peer->sent > BACKLOG_HIGH) {
     peer->dropped += peer->negotiated;
     json_object_put (data);
     return;

@@ -4,7 +4,7 @@
  * be driven by any QMP tool.  One QmpPeer per accepted connection, on a GMainContext.
  *
  * The peer is not trusted: message size, nesting, queued replies and events are
- * bounded; one that does not read is dropped.
+ * bounded.  While one does not read its answers, none of its commands is looked at.
  * Threads: all calls from the thread that runs the peer's main context, except
  * qmp_peer_reply_*, which may come from any thread.
  */

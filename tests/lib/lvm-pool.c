@@ -84,9 +84,7 @@ take (Pool *pool, int fill, guint64 blocks, GError **error)
 static bool
 hold (Pool *pool, guint64 number, GError **error)
 {
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
-  state->hold = g_strdup ("test");
-  return pool_set_state (pool, DOMAIN, number, state, error);
+  return pool_change_state (pool, DOMAIN, number, &(StateChange){ .hold = "test" }, error);
 }
 
 static bool

@@ -3,6 +3,7 @@
 """What guardd makes of what it sees on a guest's disks, and what it does then."""
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -193,6 +194,39 @@ def test_a_false_positive_makes_what_is_there_normal(bed):
     assert any(s["held"] for s in snapshots(bed)), "what was held stays held"
 
 
+def test_what_a_person_says_is_not_left_out_when_too_many_looks_wait(bed):
+    folder = bed.run / "slow"
+    folder.mkdir()
+    program, works = folder / "guardd-sentinel", bed.build / "guardd-sentinel"
+    program.symlink_to(works)
+    guest, _ = alarmed(bed, libexec_dir=folder)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    alert, = bed.sh("alert-list")["alerts"]
+    program.unlink()
+    program.write_text("#!/bin/sh\nexec sleep 1234\n")
+    program.chmod(0o755)
+    for _ in range(18):
+        bed.sh("snapshot-create", "web01")
+    assert "to be looked at: that one is left out" in bed.daemon.log.read_text()
+    program.unlink()
+    program.symlink_to(works)
+    bed.sh("alert-ack", alert["id"], "--as", "false-positive")
+    equal(bed.sh("dominfo", "web01")["incident"], None)
+
+
+def test_a_hold_of_a_person_survives_the_look_that_comes_after_it(bed):
+    guest, _ = alarmed(bed)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    for n in range(3):
+        guest.write("vda", f"{8 + n}M", "1M", 1 + n)
+        number = bed.sh("snapshot-create", "web01")["number"]
+        bed.sh("snapshot-hold", "web01", number, "--reason", "for the police")
+        equal(judged(bed, number), "critical")
+        equal(bed.sh("snapshot-info", "web01", number)["held"], "for the police")
+
+
 def mail(bed, files):
     """An ext4 image with so many files in it."""
     folder, image = bed.images / "mail", bed.images / "mail.raw"
@@ -292,6 +326,47 @@ def test_an_incident_outlives_a_restart(bed):
     equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
     equal(len(bed.sh("alert-list")["alerts"]), 1)
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
+
+
+def refuse_alerts(bed):
+    """guardd's store of alerts can be read, and not written to; until the connection that is returned is closed."""
+    store = sqlite3.connect(bed.state / "alerts.sqlite", isolation_level=None)
+    store.execute("BEGIN IMMEDIATE")
+    return store
+
+
+def wiped_untold(bed, guest):
+    store = refuse_alerts(bed)
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    until(lambda: "could not be stored" in bed.daemon.log.read_text(), 20, "the alert to fail")
+    return store
+
+
+def test_an_alert_that_could_not_be_stored_is_stored_later(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    wiped_untold(bed, guest).close()
+    until(lambda: receiver.alerts, 30, "the alert")
+    equal(receiver.bodies[0]["findings"][0]["rule"], "structure-gone")
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+
+
+def test_an_incident_that_nobody_was_told_of_is_told_at_the_next_start_and_once(bed):
+    guest, receiver = alarmed(bed)
+    receiver.start()
+    store = wiped_untold(bed, guest)
+    incident = bed.sh("dominfo", "web01")["incident"]["id"]
+    assert incident in bed.daemon.guardsh("dominfo", "web01").stdout
+    bed.daemon.kill()
+    store.close()
+    bed.daemon.start()
+    until(lambda: receiver.alerts, 20, "the alert")
+    equal(receiver.bodies[0]["incident"], incident)
+    bed.daemon.restart()
+    equal(len(bed.sh("alert-list")["alerts"]), 1)
+    line, = [line for line in bed.daemon.guardsh("list").stdout.splitlines() if "web01" in line]
+    assert "critical" in line, line
 
 
 def test_a_sentinel_that_cannot_look_is_blind_and_after_a_while_an_alert(bed):

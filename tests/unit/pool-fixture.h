@@ -193,7 +193,8 @@ fixture_draft (const Fixture *fixture)
 
 /* One disk vda; `block` filled with the low byte of the new number, the rest as in parent (0: zero). */
 static inline guint64
-fixture_take (const Fixture *fixture, guint64 parent, guint64 block, gint64 time_us)
+fixture_take_as (const Fixture *fixture, guint64 parent, guint64 block, gint64 time_us,
+                 const SnapshotState *state)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GBytes) xml = g_bytes_new_static ("<domain/>", 9);
@@ -203,9 +204,21 @@ fixture_take (const Fixture *fixture, guint64 parent, guint64 block, gint64 time
   draft_add_disk (draft, manifest, "vda", parent, block, (guint8)number);
   pool_draft_file (draft, "domain.xml", xml, &error);
   g_assert_no_error (error);
-  pool_draft_commit (draft, manifest, NULL, &error);
+  pool_draft_commit (draft, manifest, state, &error);
   g_assert_no_error (error);
   return number;
+}
+
+static inline guint64
+fixture_take (const Fixture *fixture, guint64 parent, guint64 block, gint64 time_us)
+{
+  return fixture_take_as (fixture, parent, block, time_us, NULL);
+}
+
+static inline bool
+fixture_hold (const Fixture *fixture, guint64 number, const char *why)
+{
+  return pool_change_state (fixture->pool, DOMAIN, number, &(StateChange){ .hold = why }, NULL);
 }
 
 /* n snapshots, a minute apart, each on the one before. */

@@ -73,6 +73,28 @@ count (Fixture *fixture)
 }
 
 static void
+test_incidents_that_it_knows (Fixture *fixture, const void *data)
+{
+  Alert alert = { .id = (char *)"id-0001",
+                  .incident = (char *)"incident",
+                  .uuid = (char *)"uuid",
+                  .domain = (char *)"web01",
+                  .level = (char *)"warn",
+                  .summary = (char *)"summary",
+                  .rollback = (char *)"",
+                  .json = (char *)"{}" };
+  bool told = true;
+  g_assert_true (alert_store_knows (fixture->store, "incident", &told, NULL));
+  g_assert_false (told);
+  g_assert_true (alert_store_add (fixture->store, &alert, channels, NULL));
+  g_assert_true (alert_store_resolve (fixture->store, "incident", "real", NULL, NULL));
+  g_assert_true (alert_store_knows (fixture->store, "incident", &told, NULL));
+  g_assert_true (told);
+  g_assert_true (alert_store_knows (fixture->store, "another", &told, NULL));
+  g_assert_false (told);
+}
+
+static void
 test_order (Fixture *fixture, const void *data)
 {
   add_many (fixture, 3, false);
@@ -197,5 +219,6 @@ main (int argc, char **argv)
   ADD ("what is refused comes after all others", test_refused);
   ADD ("a full disk keeps nobody from reading it", test_full);
   ADD ("only what is broken is to be moved away", test_broken);
+  ADD ("incidents that were told are known", test_incidents_that_it_knows);
   return g_test_run ();
 }

@@ -159,10 +159,8 @@ test_torn_last_line_of_zeros_is_cut_off (Fixture *fixture, const void *data)
 static void
 test_state_line_without_its_file_is_carried_out (Fixture *fixture, const void *data)
 {
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
   fixture_take_many (fixture, 2);
-  state->hold = g_strdup ("mine");
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 1, state, NULL));
+  g_assert_true (fixture_hold (fixture, 1, "mine"));
   fixture_close (fixture);
   directory_remove (fixture, "00000001/state.json");
   fixture_open (fixture);
@@ -231,19 +229,18 @@ test_half_removed_directory_is_removed_at_last (Fixture *fixture, const void *da
 static void
 test_history_is_rotated_and_loses_nothing (Fixture *fixture, const void *data)
 {
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
-  g_autofree char *words = g_strnfill (200 * 1024, 'x');
+  g_autofree char *words = g_strnfill (200 * 1024, 'x'), *hold = NULL;
   fixture_take_many (fixture, 3);
   for (guint i = 0; i < 30; i++) {
-    g_free (state->hold);
-    state->hold = g_strdup_printf ("%u%s", i, words);
-    g_assert_true (pool_set_state (fixture->pool, DOMAIN, 2, state, NULL));
+    g_free (hold);
+    hold = g_strdup_printf ("%u%s", i, words);
+    g_assert_true (fixture_hold (fixture, 2, hold));
   }
   g_assert_true (fixture_has (fixture, "history.old"));
   fixture_delete (fixture, 1);
   for (int round = 0; round < 2; round++) {
     g_autoptr (Snapshot) snapshot = pool_resolve (fixture->pool, DOMAIN, "2", 0, NULL);
-    g_assert_cmpstr (snapshot->state->hold, ==, state->hold);
+    g_assert_cmpstr (snapshot->state->hold, ==, hold);
     fixture_check_content (fixture, 2);
     g_assert_cmpuint (fixture_count (fixture), ==, 2);
     fixture_reopen (fixture);
@@ -430,10 +427,8 @@ test_damaged_snapshot_can_be_removed_on_purpose (Fixture *fixture, const void *d
 static void
 test_edited_state_does_not_count (Fixture *fixture, const void *data)
 {
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
   fixture_take_many (fixture, 2);
-  state->hold = g_strdup ("mine");
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 1, state, NULL));
+  g_assert_true (fixture_hold (fixture, 1, "mine"));
   fixture_take (fixture, 2, 0, 0);
   fixture_close (fixture);
   const char *released = "{\"hold\":null,\"evidence\":false,\"verdict\":null}\n";

@@ -240,12 +240,10 @@ resolve (Fixture *fixture, const char *which)
 static void
 test_resolve (Fixture *fixture, const void *data)
 {
-  fixture_take_many (fixture, 5); /* at minutes 1 to 5 of 1970 */
-  g_autoptr (SnapshotState) warn = snapshot_state_new (), evidence = snapshot_state_new ();
-  warn->verdict = g_strdup ("warn");
-  evidence->evidence = true;
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 4, warn, NULL));
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 5, evidence, NULL));
+  const StateChange warn = { .verdict = "warn" };
+  fixture_take_many (fixture, 4); /* at minutes 1 to 4 of 1970 */
+  fixture_take_as (fixture, 4, 4, 5 * 60 * (gint64)G_USEC_PER_SEC, &(SnapshotState){ .evidence = true });
+  g_assert_true (pool_change_state (fixture->pool, DOMAIN, 4, &warn, NULL));
   g_assert_cmpuint (resolve (fixture, "2"), ==, 2);
   g_assert_cmpuint (resolve (fixture, "latest"), ==, 5);
   g_assert_cmpuint (resolve (fixture, "last-good"), ==, 3);
@@ -274,10 +272,8 @@ test_domain_is_found_by_name (Fixture *fixture, const void *data)
 static void
 test_state_survives_reopening (Fixture *fixture, const void *data)
 {
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
   fixture_take_many (fixture, 2);
-  state->hold = g_strdup ("legal \"hold\"");
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 1, state, NULL));
+  g_assert_true (fixture_hold (fixture, 1, "legal \"hold\""));
   for (int round = 0; round < 2; round++) {
     g_autoptr (Snapshot) snapshot = pool_resolve (fixture->pool, DOMAIN, "1", 0, NULL);
     g_assert_cmpstr (snapshot->state->hold, ==, "legal \"hold\"");
@@ -307,15 +303,40 @@ test_delete_keeps_what_others_need (Fixture *fixture, const void *data)
   }
 }
 
+/* A verdict takes minutes to come, and must not undo what a person has said meanwhile. */
+static void
+test_state_changes_only_where_told (Fixture *fixture, const void *data)
+{
+  static const struct {
+    StateChange change;
+    const char *hold, *verdict;
+  } steps[] = {
+    { { .hold = "guardd", .mild = true }, "guardd", NULL },
+    { { .hold = "mine" }, "mine", NULL },
+    { { .verdict = "critical" }, "mine", "critical" },
+    { { .hold = "guardd", .mild = true }, "mine", "critical" },
+    { { .release = true }, NULL, "critical" },
+  };
+  fixture_take_as (fixture, 0, 0, 1, &(SnapshotState){ .evidence = true });
+  for (guint i = 0; i < G_N_ELEMENTS (steps); i++) {
+    g_assert_true (pool_change_state (fixture->pool, DOMAIN, 1, &steps[i].change, NULL));
+    for (int round = 0; round < 2; round++) {
+      g_autoptr (Snapshot) snapshot = pool_resolve (fixture->pool, DOMAIN, "1", 0, NULL);
+      g_assert_cmpstr (snapshot->state->hold, ==, steps[i].hold);
+      g_assert_cmpstr (snapshot->state->verdict, ==, steps[i].verdict);
+      g_assert_true (snapshot->state->evidence);
+      fixture_reopen (fixture);
+    }
+  }
+}
+
 static void
 test_delete_refuses_newest_held_and_evidence (Fixture *fixture, const void *data)
 {
-  g_autoptr (SnapshotState) held = snapshot_state_new (), evidence = snapshot_state_new ();
-  fixture_take_many (fixture, 4);
-  held->hold = g_strdup ("mine");
-  evidence->evidence = true;
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 1, held, NULL));
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 2, evidence, NULL));
+  fixture_take_many (fixture, 1);
+  fixture_take_as (fixture, 1, 1, 2 * 60 * (gint64)G_USEC_PER_SEC, &(SnapshotState){ .evidence = true });
+  fixture_take_many (fixture, 2);
+  g_assert_true (fixture_hold (fixture, 1, "mine"));
   guint64 sets[][2] = { { 3, 1 }, { 3, 2 }, { 3, 4 } };
   for (guint i = 0; i < G_N_ELEMENTS (sets); i++) {
     g_autoptr (GError) error = NULL;
@@ -353,11 +374,9 @@ test_prune_applies_the_retention (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Retention) retention = retention_parse ("3x1min", NULL);
-  g_autoptr (SnapshotState) held = snapshot_state_new ();
   guint64 removed = 0;
   fixture_take_many (fixture, 10);
-  held->hold = g_strdup ("mine");
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 2, held, NULL));
+  g_assert_true (fixture_hold (fixture, 2, "mine"));
   pool_prune (fixture->pool, DOMAIN, retention, 0, &removed, NULL, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (removed, ==, 6);
@@ -453,10 +472,8 @@ test_verify_names_a_file_that_was_edited (Fixture *fixture, const void *data)
 {
   static const char *const names[]
       = { "00000002/manifest.json", "00000002/domain.xml", "00000002/state.json", "history" };
-  g_autoptr (SnapshotState) state = snapshot_state_new ();
   fixture_take_many (fixture, 3);
-  state->hold = g_strdup ("mine");
-  g_assert_true (pool_set_state (fixture->pool, DOMAIN, 2, state, NULL));
+  g_assert_true (fixture_hold (fixture, 2, "mine"));
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autoptr (GError) error = NULL;
     gsize length = 0;
@@ -610,6 +627,7 @@ main (int argc, char **argv)
   ADD (resolve);
   ADD (domain_is_found_by_name);
   ADD (state_survives_reopening);
+  ADD (state_changes_only_where_told);
   ADD (delete_keeps_what_others_need);
   ADD (delete_refuses_newest_held_and_evidence);
   ADD (parent_of_an_open_draft_stays);

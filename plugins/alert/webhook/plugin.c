@@ -149,11 +149,11 @@ drop_answer (char *data, size_t size, size_t n, void *opaque)
   return size * n;
 }
 
-/* Of this request, whatever was sent before it: not "too slow", "too early" or "too many". */
+/* Of this request for what is in it (RFC 9110, 6585); who, where and when would be the same for all others. */
 static int
 is_refusal (long status)
 {
-  return status >= 400 && status < 500 && status != 408 && status != 425 && status != 429;
+  return status == 400 || status == 413 || status == 415 || status == 422 || status == 431;
 }
 
 static int
