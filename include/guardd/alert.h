@@ -18,8 +18,8 @@
 extern "C" {
 #endif
 
-/* What deliver() gives to error() as errno_value when the receiver is there and refuses this very alert, as it
- * would again: the others must not wait behind it. */
+/* What deliver() gives to error() as errno_value when the receiver is there and refuses this very alert, as
+ * it would again: the others must not wait behind it. */
 #define GUARDD_ALERT_REFUSED EBADMSG
 
 struct guardd_alert {

@@ -301,6 +301,7 @@ main (int argc, char **argv)
   ADD ("one that is refused keeps no other waiting", 0, test_refused);
   ADD ("a receiver that fails gets all in order", 503, test_away);
   ADD ("a receiver that is asked too often gets all in order", 429, test_away);
+  ADD ("a receiver that is not there, or asks who one is, gets all in order", 404, test_away);
   ADD ("what was told while nothing can be written is told once", 0, test_told_once);
   ADD ("a pause that cannot be written is made all the same", 0, test_lost_pause);
   g_test_add ("/alerts/a text for Slack is JSON with the way back, however long", Fixture, NULL, NULL,

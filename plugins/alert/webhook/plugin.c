@@ -149,7 +149,8 @@ drop_answer (char *data, size_t size, size_t n, void *opaque)
   return size * n;
 }
 
-/* Of this request for what is in it (RFC 9110, 6585); who, where and when would be the same for all others. */
+/* Of this request for what is in it (RFC 9110, 6585); who, where and when would be the same for all others.
+ */
 static int
 is_refusal (long status)
 {
