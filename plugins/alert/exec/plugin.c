@@ -71,6 +71,21 @@ variable (const char *name, const char *value)
   return asprintf (&text, "%s=%s", name, value) < 0 ? NULL : text;
 }
 
+/* A group of its own, and the signals as a program expects them, which guardd's are not. */
+static void
+fill_attributes (posix_spawnattr_t *attributes)
+{
+  sigset_t all, none;
+  sigfillset (&all);
+  sigemptyset (&none);
+  posix_spawnattr_init (attributes);
+  posix_spawnattr_setpgroup (attributes, 0);
+  posix_spawnattr_setsigdefault (attributes, &all);
+  posix_spawnattr_setsigmask (attributes, &none);
+  posix_spawnattr_setflags (attributes,
+                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
 static int
 start (const char *program, const struct guardd_alert *alert, int input, pid_t *pid)
 {
@@ -84,11 +99,14 @@ start (const char *program, const struct guardd_alert *alert, int input, pid_t *
                           variable ("GUARDD_ROLLBACK", alert->rollback),
                           NULL };
   posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  fill_attributes (&attributes);
   posix_spawn_file_actions_init (&actions);
   posix_spawn_file_actions_adddup2 (&actions, input, 0);
   posix_spawn_file_actions_addopen (&actions, 1, "/dev/null", O_WRONLY, 0);
-  int failed = posix_spawn (pid, program, &actions, NULL, argv, environment);
+  int failed = posix_spawn (pid, program, &actions, &attributes, argv, environment);
   posix_spawn_file_actions_destroy (&actions);
+  posix_spawnattr_destroy (&attributes);
   for (size_t i = 0; environment[i]; i++)
     free (environment[i]);
   return failed;
@@ -98,7 +116,7 @@ static int
 exec_deliver (void *instance, const struct guardd_call *call, const struct guardd_alert *alert)
 {
   const char *program = instance;
-  pid_t pid = 0;
+  pid_t pid = 0, ended = 0;
   int status = 0, input = make_input (alert);
   if (input < 0)
     return fail (call, errno, program, "no memory for its input");
@@ -106,14 +124,16 @@ exec_deliver (void *instance, const struct guardd_call *call, const struct guard
   close (input);
   if (failed)
     return fail (call, failed, program, strerror (failed));
-  for (int waited = 0; waitpid (pid, &status, WNOHANG) == 0; waited += 50) {
+  for (int waited = 0; (ended = waitpid (pid, &status, WNOHANG)) == 0; waited += 50) {
     nanosleep (&(struct timespec){ .tv_nsec = 50000000 }, NULL);
     if (waited < DEADLINE_MS && !(call->progress && call->progress (call->opaque, 0, 0)))
       continue;
-    kill (pid, SIGKILL);
+    kill (-pid, SIGKILL); /* what it has started, too */
     waitpid (pid, &status, 0);
     return fail (call, ETIMEDOUT, program, "did not end in time and was killed");
   }
+  if (ended < 0)
+    return fail (call, errno, program, "how it ended is not known");
   return WIFEXITED (status) && WEXITSTATUS (status) == 0
              ? 0
              : fail (call, EIO, program, "did not end with status 0");
