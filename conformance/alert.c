@@ -60,8 +60,8 @@ check_alert (const struct guardd_plugin *plugin, const struct guardd_param *para
   check (ops->open (&host.call, &strange, 1, &instance) != 0, "refuses a parameter that it does not know");
   check_words (&host, "a parameter that it does not know");
   host_clear (&host);
-  if (!check (ops->open (&host.call, params, n_params, &instance) == 0, "opens with its parameters: %s",
-              host.words ? host.words : ""))
+  bool opened = ops->open (&host.call, params, n_params, &instance) == 0;
+  if (!check (opened, "opens with its parameters: %s", host.words ? host.words : ""))
     return;
   check (ops->open (&host.call, params, n_params, &second) == 0 && second != instance, "opens twice");
   ops->close (second);

@@ -106,6 +106,26 @@ def test_alert_webhook(_):
     equal([body["id"][-1:] for body in receiver.bodies[:1]], ["1"])
 
 
+def test_a_key_is_all_of_its_file_but_the_ends_of_lines(_):
+    for content, key in ((b"key\r\n\n", b"key"), (b"k" * 64 + b"\0", b"k" * 64 + b"\0"), (b"k" * 4096 + b"\r\n", b"k" * 4096)):
+        with tempfile.NamedTemporaryFile(prefix="guardd-key-") as file:
+            file.write(content)
+            file.flush()
+            receiver = Receiver(secret=key).start()
+            check("alert-webhook", f"url=http://127.0.0.1:{receiver.port}/", f"secret_file={file.name}")
+            receiver.stop()
+            assert receiver.alerts and not receiver.refused, content
+
+
+def test_a_key_that_is_too_long_is_refused(_):
+    for content in (b"k" * 4097, b"k" * 4096 + b"\r\nk", b"k" * 9000):
+        with tempfile.NamedTemporaryFile(prefix="guardd-key-") as file:
+            file.write(content)
+            file.flush()
+            kept, text = checked(BUILD / "plugins" / "alert-webhook.so", "url=http://127.0.0.1:9/", f"secret_file={file.name}")
+            assert not kept and "has more than the 4096 bytes" in text, text
+
+
 def test_alert_syslog(_):
     check("alert-syslog")
 

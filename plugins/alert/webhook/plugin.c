@@ -26,8 +26,8 @@
 struct webhook {
   char *url, *ca_file;
   enum template form;
-  unsigned char secret[SECRET_MAX];
-  size_t secret_length; /* 0: no signature */
+  unsigned char secret[SECRET_MAX + 2]; /* and the end of its line */
+  size_t secret_length;                 /* 0: no signature */
 };
 
 static int
@@ -48,11 +48,18 @@ read_secret (const struct guardd_call *call, struct webhook *webhook, const char
   FILE *file = fopen (path, "re");
   if (file == NULL)
     return fail (call, errno, "secret_file %s: %s", path, strerror (errno));
-  webhook->secret_length = fread (webhook->secret, 1, sizeof webhook->secret, file);
+  size_t length = fread (webhook->secret, 1, sizeof webhook->secret, file);
+  int whole = fgetc (file) == EOF;
   fclose (file);
-  while (webhook->secret_length > 0 && strchr ("\r\n", webhook->secret[webhook->secret_length - 1]))
-    webhook->secret_length--;
-  return webhook->secret_length > 0 ? 0 : fail (call, EINVAL, "secret_file %s: is empty", path);
+  while (length > 0 && (webhook->secret[length - 1] == '\r' || webhook->secret[length - 1] == '\n'))
+    length--;
+  if (length == 0)
+    return fail (call, EINVAL, "secret_file %s: is empty", path);
+  if (!whole || length > SECRET_MAX)
+    return fail (call, EINVAL, "secret_file %s: has more than the %d bytes that a key may have", path,
+                 SECRET_MAX);
+  webhook->secret_length = length;
+  return 0;
 }
 
 static int
