@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Between two inspections of a guest on suspicion: twice as long each time, while it lasts. */
-#define SUSPECT_PAUSE_US ((guint64)5 * 60 * G_USEC_PER_SEC)
+#define SUSPECT_PAUSE_US ((guint64)60 * G_USEC_PER_SEC)
 #define SUSPECT_PAUSE_MAX_US ((guint64)3600 * G_USEC_PER_SEC)
 
 typedef struct {
