@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What guardd makes of what it sees on a guest's disks, and what it does then."""
+import contextlib
 import json
 import os
 import sqlite3
@@ -328,25 +329,28 @@ def test_an_incident_outlives_a_restart(bed):
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
 
 
-def refuse_alerts(bed):
-    """guardd's store of alerts can be read, and not written to; until the connection that is returned is closed."""
-    store = sqlite3.connect(bed.state / "alerts.sqlite", isolation_level=None)
-    store.execute("BEGIN IMMEDIATE")
-    return store
+def alerts_sql(bed, statement):
+    with contextlib.closing(sqlite3.connect(bed.state / "alerts.sqlite", isolation_level=None, timeout=30)) as store:
+        store.execute(statement)
 
 
 def wiped_untold(bed, guest):
-    store = refuse_alerts(bed)
+    """The store takes no alert until accept_alerts()."""
+    alerts_sql(bed, "CREATE TRIGGER broken BEFORE INSERT ON alerts BEGIN SELECT RAISE (ABORT, 'broken'); END")
     wipe(guest)
     equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
     until(lambda: "could not be stored" in bed.daemon.log.read_text(), 20, "the alert to fail")
-    return store
+
+
+def accept_alerts(bed):
+    alerts_sql(bed, "DROP TRIGGER broken")
 
 
 def test_an_alert_that_could_not_be_stored_is_stored_later(bed):
     guest, receiver = alarmed(bed)
     receiver.start()
-    wiped_untold(bed, guest).close()
+    wiped_untold(bed, guest)
+    accept_alerts(bed)
     until(lambda: receiver.alerts, 30, "the alert")
     equal(receiver.bodies[0]["findings"][0]["rule"], "structure-gone")
     equal(len(bed.sh("alert-list")["alerts"]), 1)
@@ -355,16 +359,16 @@ def test_an_alert_that_could_not_be_stored_is_stored_later(bed):
 def test_an_incident_that_nobody_was_told_of_is_told_at_the_next_start_and_once(bed):
     guest, receiver = alarmed(bed)
     receiver.start()
-    store = wiped_untold(bed, guest)
+    wiped_untold(bed, guest)
     incident = bed.sh("dominfo", "web01")["incident"]["id"]
-    assert incident in bed.daemon.guardsh("dominfo", "web01").stdout
     bed.daemon.kill()
-    store.close()
+    accept_alerts(bed)
     bed.daemon.start()
     until(lambda: receiver.alerts, 20, "the alert")
     equal(receiver.bodies[0]["incident"], incident)
     bed.daemon.restart()
     equal(len(bed.sh("alert-list")["alerts"]), 1)
+    assert incident in bed.daemon.guardsh("dominfo", "web01").stdout
     line, = [line for line in bed.daemon.guardsh("list").stdout.splitlines() if "web01" in line]
     assert "critical" in line, line
 
