@@ -11,7 +11,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from qmp import Qmp
 from soak import status
-from suite import equal, main, until
+from suite import equal, main, timeout, until
 
 MIB = 1 << 20
 SOCKET, READ_ONLY = "guardd.sock", "guardd-ro.sock"
@@ -77,9 +77,11 @@ def test_a_line_that_guardsh_cannot_read_is_wrong_usage(bed):
         equal((lines, done.returncode), (lines, status))
 
 
+@timeout(300)  # a doctor looks for KVM, which takes half a minute where there is none
 def test_one_doctor_at_a_time(bed):
     bed.guardd()
     with connect(bed) as client:
+        client.socket.settimeout(120)
         client.socket.sendall(b'{"execute": "doctor", "id": 1} {"execute": "doctor", "id": 2}')
         answers = {answer["id"]: answer for answer in (client._read(), client._read())}
         equal(answers[2]["error"]["class"], "Busy")
