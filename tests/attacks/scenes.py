@@ -122,23 +122,9 @@ def encrypted(disk, script, rule, prepare="true"):
     return scene
 
 
-def compressed(bed, golden):
-    """Random content in the place of other as well; the lists find that it is what its names say."""
-    name = "suspected-compressed"
-    guest = suspected(bed, golden, name, "xfs", NAMED)
-    known(bed, name)
-    guest.sh(f"gzip $({LIST} -name '*.txt'); sync", timeout=900)
-    number = bed.sh("snapshot-list", name)["snapshots"][-1]["number"]
-    bed.wait(lambda: len(lists(bed, 0, guest.uuid())) == 2, 400, "its files to be listed, before and after")
-    bed.wait(lambda: verdicts(bed, name)[-1]["number"] > number, 120, "a verdict")
-    found = [alert["summary"] for alert in alerts(bed, name)]
-    guest.destroy()
-    return not found, f"listed, {found or 'quiet'}"
-
-
-def lists(bed, since, uuid="*"):
+def lists(bed, since):
     """Of snapshots after `since`."""
-    return [path for path in bed.daemon.pool.glob(f"{uuid}/*/inventory.gz") if int(path.parent.name) > since]
+    return [path for path in bed.daemon.pool.glob("*/*/inventory.gz") if int(path.parent.name) > since]
 
 
 def rolled_back(bed, golden):
@@ -197,5 +183,4 @@ SCENES = [
     ("files replaced by as many of the same size, xfs", True, encrypted("xfs", REPLACE, "new-ending")),
     ("encryption in place, btrfs", True, encrypted("btrfs", IN_PLACE, "other-content", prepare=NAMED)),
     ("snapshot rollback by the operator", False, rolled_back),
-    ("compression of all files, xfs", False, compressed),
 ]
