@@ -3,28 +3,23 @@
 #define G_LOG_DOMAIN "guardd"
 #include "alerts.h"
 
-#include "plugin-load.h"
+#include "alert-channel.h"
 #include "verdict.h"
 
-#include <errno.h>
-#include <guardd/alert.h>
 #include <string.h>
 
 #define RETRY_MIN_US G_USEC_PER_SEC
 #define RETRY_DOUBLINGS 8u                         /* 256 s */
 #define REFUSED_US ((gint64)3600 * G_USEC_PER_SEC) /* until what the receiver refused is tried again */
 #define REFUSED_TIMES 168u                         /* a week; then it is given up */
-#define PACE_US (G_USEC_PER_SEC / 5)      /* between two deliveries: a flood must not become one elsewhere */
-#define REST_US (10 * G_USEC_PER_SEC)     /* when the store could not be told what became of one */
-#define DEADLINE_US (30 * G_USEC_PER_SEC) /* of one delivery, for plugins that ask */
+#define PACE_US (G_USEC_PER_SEC / 5)  /* between two deliveries: a flood must not become one elsewhere */
+#define REST_US (10 * G_USEC_PER_SEC) /* when the store could not be told what became of one */
 #define CLOSE_US ((gint64)5 * G_USEC_PER_SEC)
 
 typedef struct {
   Alerts *alerts;
   const ConfigAlert *config;
-  Plugin plugin;
-  const struct guardd_alert_ops *ops;
-  void *instance;
+  AlertChannel *way;
   char *told; /* the last that has arrived, whether or not the store knows; its thread's */
   GThread *thread;
   bool done;
@@ -38,30 +33,14 @@ struct Alerts {
   bool ending;
 };
 
-typedef struct {
-  Alerts *alerts;
-  gint64 deadline;
-  bool refused;
-  char *why; /* NULL: the plugin has said nothing */
-} Delivery;
-
-static void
-call_error (void *opaque, int errno_value, const char *message)
+static bool
+is_ending (void *opaque)
 {
-  Delivery *delivery = opaque;
-  g_free (delivery->why);
-  delivery->refused = errno_value == GUARDD_ALERT_REFUSED;
-  delivery->why = g_utf8_make_valid (message, -1);
-}
-
-static int
-call_progress (void *opaque, uint64_t done, uint64_t total)
-{
-  Delivery *delivery = opaque;
-  g_mutex_lock (&delivery->alerts->lock);
-  bool ending = delivery->alerts->ending;
-  g_mutex_unlock (&delivery->alerts->lock);
-  return ending || g_get_monotonic_time () > delivery->deadline;
+  Alerts *alerts = opaque;
+  g_mutex_lock (&alerts->lock);
+  bool ending = alerts->ending;
+  g_mutex_unlock (&alerts->lock);
+  return ending;
 }
 
 /* The receiver will not have it, whatever the others are: it must not keep them waiting. */
@@ -101,22 +80,14 @@ static bool
 deliver (Channel *channel, const Alert *alert, guint attempts)
 {
   g_autoptr (GError) error = NULL;
-  Delivery delivery = { channel->alerts, g_get_monotonic_time () + DEADLINE_US, false, NULL };
-  struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
-  const struct guardd_alert tell = { .size_of = sizeof tell,
-                                     .id = alert->id,
-                                     .level = alert->level,
-                                     .domain = alert->domain,
-                                     .summary = alert->summary,
-                                     .rollback = alert->rollback,
-                                     .json = alert->json,
-                                     .time_us = alert->time_us };
-  bool told = g_strcmp0 (channel->told, alert->id) == 0
-              || channel->ops->deliver (channel->instance, &call, &tell) == 0;
-  g_autofree char *why = delivery.why ? delivery.why : g_strdup ("the plugin gave no reason");
+  g_autofree char *why = NULL;
+  Delivery result = g_strcmp0 (channel->told, alert->id) == 0
+                        ? DELIVERY_ARRIVED
+                        : alert_channel_deliver (channel->way, alert, is_ending, channel->alerts, &why);
+  bool told = result == DELIVERY_ARRIVED;
   bool ok = told ? alert_store_delivered (channel->alerts->store, channel->config->name, alert->id, &error)
-            : delivery.refused ? put_behind (channel, alert, why, &error)
-                               : put_off (channel, alert, attempts, why, &error);
+            : result == DELIVERY_REFUSED ? put_behind (channel, alert, why, &error)
+                                         : put_off (channel, alert, attempts, why, &error);
   if (told) {
     g_free (channel->told);
     channel->told = g_strdup (alert->id);
@@ -180,35 +151,11 @@ channel_thread (gpointer data)
   return NULL;
 }
 
-static bool
-channel_open (Channel *channel, const char *plugin_dir, GError **error)
-{
-  const ConfigAlert *config = channel->config;
-  if (!plugin_load (&channel->plugin, plugin_dir, GUARDD_PLUGIN_ALERT, config->type, sizeof *channel->ops,
-                    error))
-    return false;
-  const struct guardd_alert_ops *ops = channel->plugin.plugin->ops;
-  Delivery delivery = { channel->alerts, G_MAXINT64, false, NULL };
-  struct guardd_call call = { sizeof call, &delivery, call_error, call_progress };
-  bool ok = ops->open (&call, (const struct guardd_param *)(void *)config->params->data, config->params->len,
-                       &channel->instance)
-            == 0;
-  if (ok)
-    channel->ops = ops;
-  else
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
-                 delivery.why ? delivery.why : "the plugin gave no reason");
-  g_free (delivery.why);
-  return ok;
-}
-
 static void
 channel_free (gpointer data)
 {
   Channel *channel = data;
-  if (channel->ops)
-    channel->ops->close (channel->instance);
-  plugin_unload (&channel->plugin);
+  alert_channel_close (channel->way);
   g_free (channel->told);
   g_free (channel);
 }
@@ -230,7 +177,8 @@ alerts_open (const Config *config, GError **error)
     Channel *channel = g_new0 (Channel, 1);
     channel->alerts = alerts;
     channel->config = config->alerts->pdata[i];
-    if (channel_open (channel, config->plugin_dir, &failure)) {
+    channel->way = alert_channel_open (channel->config, config->plugin_dir, &failure);
+    if (channel->way) {
       g_ptr_array_add (alerts->channels, channel);
       channel->thread = g_thread_new ("alert", channel_thread, channel);
     } else {

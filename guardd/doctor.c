@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/units.h"
 
+#include "alert-channel.h"
 #include "commands.h"
 #include "doctor-kvm.h"
 #include "job.h"
@@ -84,8 +85,12 @@ check_passthrough (Doctor *doctor, Job *job)
 }
 
 static void
-check_kvm (Doctor *doctor)
+check_kvm (Doctor *doctor, const Config *config)
 {
+  if (config->accelerator == ACCELERATOR_TCG) {
+    find (doctor, "kvm", CHECK_OK, "not tried: guardd.conf has accelerator = tcg", NULL);
+    return;
+  }
   g_autofree char *why = NULL;
   KvmState state = kvm_probe (KVM_SECONDS, &why);
   find (doctor, "kvm", state == KVM_WORKS ? CHECK_OK : CHECK_WARNING, why,
@@ -114,6 +119,26 @@ check_pool (Doctor *doctor, Pool *pool)
   bool little = info.free_bytes < info.size_bytes / 100 * LITTLE_FREE;
   find (doctor, check, little ? CHECK_WARNING : CHECK_OK, message,
         little ? "shorten keep = in guardd.conf, remove snapshots, or enlarge the filesystem" : NULL);
+}
+
+/* By opening each as guardd does at its start, when one that cannot be used is left out. */
+static void
+check_alerts (Doctor *doctor, const Config *config)
+{
+  for (guint i = 0; i < config->alerts->len; i++) {
+    const ConfigAlert *alert = config->alerts->pdata[i];
+    g_autoptr (GError) error = NULL;
+    g_autoptr (AlertChannel) channel = alert_channel_open (alert, config->plugin_dir, &error);
+    g_autofree char *check = g_strdup_printf ("alert %s", alert->name);
+    if (channel)
+      find (doctor, check, CHECK_OK, "can be used; guardsh alert-test sends one", NULL);
+    else
+      find (doctor, check, CHECK_ERROR, error->message,
+            "nobody is told by it: mend guardd.conf and restart guardd; guardd -t tries it before");
+  }
+  if (config->alerts->len == 0)
+    find (doctor, "alerts", CHECK_WARNING, "guardd.conf has no [alert]: findings are in the log only",
+          "add one: see guardd.conf(5)");
 }
 
 static void
@@ -150,12 +175,14 @@ static bool
 doctor_run (Job *job, GError **error)
 {
   Doctor *doctor = job->data;
+  const Config *config = job->daemon->config;
   check_libvirt (doctor);
   if (doctor->connected)
     check_passthrough (doctor, job);
-  check_kvm (doctor);
+  check_kvm (doctor, config);
   for (guint i = 0; i < doctor->pools->len; i++)
     check_pool (doctor, doctor->pools->pdata[i]);
+  check_alerts (doctor, config);
   check_clock (doctor);
   check_leftovers (doctor);
   return true;

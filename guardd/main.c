@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #define G_LOG_DOMAIN "guardd"
+#include "alert-channel.h"
 #include "daemon.h"
 
 #include <errno.h>
@@ -34,6 +35,21 @@ raise_limits (void)
   }
 }
 
+static bool
+check_alerts (const Config *config)
+{
+  bool ok = true;
+  for (guint i = 0; i < config->alerts->len; i++) {
+    const ConfigAlert *alert = config->alerts->pdata[i];
+    g_autoptr (GError) error = NULL;
+    g_autoptr (AlertChannel) channel = alert_channel_open (alert, config->plugin_dir, &error);
+    ok = ok && channel;
+    if (channel == NULL)
+      fprintf (stderr, "guardd: [alert %s]: %s\n", alert->name, error->message);
+  }
+  return ok;
+}
+
 static int
 check_config (const char *path)
 {
@@ -49,6 +65,8 @@ check_config (const char *path)
     return 1;
   }
   detectors_close (detectors);
+  if (!check_alerts (config))
+    return 1;
   printf ("%s: fine\n", path);
   return 0;
 }

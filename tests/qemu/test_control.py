@@ -9,9 +9,10 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
+from bed import Disk
 from qmp import Qmp
 from soak import status
-from suite import equal, main, timeout, until
+from suite import equal, main, until
 
 MIB = 1 << 20
 SOCKET, READ_ONLY = "guardd.sock", "guardd-ro.sock"
@@ -77,16 +78,33 @@ def test_a_line_that_guardsh_cannot_read_is_wrong_usage(bed):
         equal((lines, done.returncode), (lines, status))
 
 
-@timeout(300)  # a doctor looks for KVM, which takes half a minute where there is none
 def test_one_doctor_at_a_time(bed):
-    bed.guardd()
-    with connect(bed) as client:
-        client.socket.settimeout(120)
-        client.socket.sendall(b'{"execute": "doctor", "id": 1} {"execute": "doctor", "id": 2}')
-        answers = {answer["id"]: answer for answer in (client._read(), client._read())}
-        equal(answers[2]["error"]["class"], "Busy")
-        assert answers[1]["return"]["findings"], answers
+    bed.guardd(daemon="accelerator = tcg\n", protect="nothing")
+    guest = bed.paused_guest("web01", [Disk("64M")])
+    bed.wait(lambda: [domain["state"] for domain in bed.sh("list")["domains"]] == ["paused"], what="guardd to know the guest")
+    with connect(bed) as client, connect(bed) as other:
+        os.kill(guest.pid(), signal.SIGSTOP)  # whose monitor the doctor asks
+        try:
+            client.socket.sendall(b'{"execute": "doctor", "id": 1} {"execute": "doctor", "id": 2}')
+            busy = client._read()
+            assert other.execute("query-version")
+        finally:
+            os.kill(guest.pid(), signal.SIGCONT)
+        equal((busy["id"], busy["error"]["class"]), (2, "Busy"))
+        answer = client._read()
+        assert answer["id"] == 1 and answer["return"]["findings"], answer
         assert client.execute("doctor")["findings"]
+
+
+def test_an_alert_that_cannot_be_used_is_found_before_it_is_needed(bed):
+    bed.guardd(daemon="accelerator = tcg\n",
+               alert="[alert good]\ntype = syslog\n[alert hook]\ntype = webhook\nurl = http://127.0.0.1:9/\nsecret_file = /nowhere/secret\n")
+    check = subprocess.run([bed.build / "guardd", "-t", "-c", bed.daemon.config_path], capture_output=True, text=True, timeout=60, check=False)
+    assert check.returncode == 1 and "[alert hook]: " in check.stderr and "/nowhere/secret" in check.stderr, check
+    with connect(bed) as client:
+        found = {finding["check"]: finding for finding in client.execute("doctor")["findings"]}
+    equal((found["alert good"]["level"], found["alert hook"]["level"]), ("ok", "error"))
+    assert "/nowhere/secret" in found["alert hook"]["message"], found
 
 
 main()
