@@ -169,6 +169,20 @@ place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place p
          && has_form (&was, before) && (!has_form (&is, now) || is_cleared (&is, &was, now));
 }
 
+/* tune2fs clears all inodes that are not in use when it brings or removes checksums. */
+static bool
+place_idle (struct place_map *map, uint64_t offset)
+{
+  const struct ext *before = &((struct ext_place *)map)->before.fs;
+  struct table was;
+  if (!is_of_inodes (before, offset / before->block_size) || !table_read (&was, before, offset))
+    return false;
+  for (uint32_t at = 0; at + before->inode_size <= was.length; at += before->inode_size)
+    if (ext_is_file (was.data + at))
+      return false;
+  return true;
+}
+
 static void
 place_freed (struct place_map *map, struct place_freed *freed)
 {
@@ -192,7 +206,7 @@ ext_place_open (const struct view *now, const struct view *before)
   struct ext_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_ruined, place_freed, place_close };
+  place->map = (struct place_map){ place_of, place_ruined, place_freed, place_close, place_idle };
   const struct ext *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->now, now) && side_open (&place->before, before) && is->block_size == was->block_size
       && memcmp (is->super + 0x68, was->super + 0x68, 16) == 0) {

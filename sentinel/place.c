@@ -140,18 +140,25 @@ is_suspicious (uint64_t kind)
   return kind != GUARDD_CHANGE_OTHER && kind != GUARDD_CHANGE_FROM_ZERO && kind != GUARDD_CHANGE_LOW_TO_MID;
 }
 
-static bool
-is_ruined (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
+/* FREE for a piece of a table that held nothing, RUINED for one that has lost its form; reads some of them.
+ */
+static enum guardd_change_place
+place_by_form (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
 {
   const struct view_source *now = maps->views->of[maps->open].source;
-  bool suspicious = is_suspicious (kind);
-  if (maps->map->ruined == NULL || (!suspicious && place != GUARDD_PLACE_METADATA)
-      || maps->form_bytes >= (suspicious ? FORM_SUSPICIOUS_MAX : FORM_MAX))
-    return false;
+  struct place_map *map = maps->map;
+  bool suspicious = is_suspicious (kind), table = place == GUARDD_PLACE_METADATA;
+  if ((!suspicious && !table) || maps->form_bytes >= (suspicious ? FORM_SUSPICIOUS_MAX : FORM_MAX))
+    return place;
   uint64_t read = now->read_bytes + maps->before->read_bytes;
-  bool ruined = maps->map->ruined (maps->map, inside, place);
+  if (kind == GUARDD_CHANGE_TO_ZERO && map->idle) {
+    if (table && map->idle (map, inside))
+      place = GUARDD_PLACE_FREE;
+  } else if (map->ruined && map->ruined (map, inside, place)) {
+    place = GUARDD_PLACE_RUINED;
+  }
   maps->form_bytes += now->read_bytes + maps->before->read_bytes - read;
-  return ruined;
+  return place;
 }
 
 static enum guardd_change_place
@@ -165,8 +172,7 @@ place_of (struct maps *maps, uint64_t offset, uint64_t kind)
     open_maps (maps, structure);
   if (maps->map == NULL)
     return GUARDD_PLACE_UNKNOWN;
-  enum guardd_change_place place = maps->map->of (maps->map, inside);
-  return is_ruined (maps, inside, place, kind) ? GUARDD_PLACE_RUINED : place;
+  return place_by_form (maps, inside, maps->map->of (maps->map, inside), kind);
 }
 
 void

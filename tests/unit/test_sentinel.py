@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -210,6 +211,23 @@ def test_ext4_inodes_of_files_that_were_deleted_are_not_ruined(_):
         found = look(disk, before)
         equal(found["other"]["ruined"], 0)
         assert found["other"]["metadata"] >= 100 * 4096, found
+
+
+def test_ext4_tables_that_are_zeroed_are_metadata_only_where_files_were(_):
+    with image(400 * MIB, "mkfs.ext4", "-q", "-b", "4096") as disk:
+        before = disk.parent / "before"
+        # More than one piece in which every file was deleted, between others
+        mounted(disk, "for i in $(seq 3000); do echo $i >f$i; done; sync; for i in $(seq 500 2500); do rm f$i; done")
+        run("e2fsck", "-fy", disk)
+        run("cp", disk, before)
+        run("tune2fs", "-O", "^metadata_csum", disk)  # clears what is not in use
+        found = look(disk, before)["to_zero"]
+        equal(found["metadata"], 0)
+        assert found["free"] >= 100 * 4096, found
+        run("cp", disk, before)
+        start = 4096 * int(re.search(r"Inode table at (\d+)", run("dumpe2fs", disk)).group(1))
+        overwrite(disk, start + 4096, bytes(20 * 4096))
+        equal(look(disk, before)["to_zero"]["metadata"], 20 * 4096)
 
 
 def test_ext4_inodes_that_hold_random_data_are_not_ruined(_):
