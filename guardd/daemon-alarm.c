@@ -186,6 +186,13 @@ daemon_alarm_unlisted (Daemon *daemon, Guest *guest, guint64 number, const char 
 }
 
 void
+daemon_alarm_response (Daemon *daemon, Guest *guest, const char *outcome)
+{
+  tell (daemon, guest, level_name (LEVEL_CRITICAL), g_strdup_printf ("on_critical: %s", outcome),
+        guest->incident, NULL);
+}
+
+void
 daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why)
 {
   tell (daemon, guest, level_name (LEVEL_BLIND),

@@ -48,19 +48,29 @@ take_down (virDomainPtr domain, xmlDoc *document, xmlNode *interface, GError **e
   return ok;
 }
 
+/* One that cannot be changed keeps none of the others up; error: of the first. */
+static bool
+take_all_down (virDomainPtr domain, xmlDoc *document, guint *links, GError **error)
+{
+  xmlNode *devices = child (xmlDocGetRootElement (document), "devices");
+  bool ok = true;
+  for (xmlNode *node = devices ? devices->children : NULL; node; node = node->next) {
+    if (node->type != XML_ELEMENT_NODE || !xmlStrEqual (node->name, BAD_CAST "interface"))
+      continue;
+    bool down = take_down (domain, document, node, ok ? error : NULL);
+    *links += down;
+    ok = ok && down;
+  }
+  return ok;
+}
+
 static bool
 isolate (virDomainPtr domain, guint *links, GError **error)
 {
   char *xml = virDomainGetXMLDesc (domain, 0);
   xmlDoc *document = xml ? xmlReadDoc (BAD_CAST xml, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOERROR) : NULL;
-  bool ok = document != NULL || libvirt_fail ("read its definition", error);
-  xmlNode *devices = document ? child (xmlDocGetRootElement (document), "devices") : NULL;
-  for (xmlNode *node = devices ? devices->children : NULL; ok && node; node = node->next) {
-    if (node->type != XML_ELEMENT_NODE || !xmlStrEqual (node->name, BAD_CAST "interface"))
-      continue;
-    ok = take_down (domain, document, node, error);
-    *links += ok;
-  }
+  bool ok = document ? take_all_down (domain, document, links, error)
+                     : libvirt_fail ("read its definition", error);
   xmlFreeDoc (document);
   free (xml);
   return ok;
@@ -80,22 +90,30 @@ response_run (Job *job, GError **error)
   return ok;
 }
 
+/* For the person who is told next. */
+static char *
+describe_outcome (const ResponseData *data, const GError *error)
+{
+  if (data->response == RESPONSE_PAUSE)
+    return error ? g_strdup_printf ("it runs on, and was to be paused: %s", error->message)
+                 : g_strdup ("paused; \"virsh resume\" lets it go on");
+  if (error)
+    return g_strdup_printf ("it may still reach a network: %u links were taken down, but: %s", data->links,
+                            error->message);
+  return g_strdup_printf ("%u network links were taken down; \"virsh domif-setlink\" brings them up",
+                          data->links);
+}
+
 static void
 response_done (Job *job, const GError *error)
 {
   const ResponseData *data = job->data;
-  const char *name = job->guest->name;
   json_object *event = describe_guest_event (job->guest);
   json_add_string (event, "action", data->response == RESPONSE_ISOLATE ? "isolate" : "pause");
   json_add_string (event, "error", error ? error->message : NULL);
   control_event (job->daemon->control, "RESPONSE", event);
-  if (error)
-    g_warning ("%s: on_critical: %s", name, error->message);
-  else if (data->response == RESPONSE_ISOLATE)
-    g_warning ("%s: on_critical: %u network links were taken down; \"virsh domif-setlink\" brings them up",
-               name, data->links);
-  else
-    g_warning ("%s: on_critical: paused; \"virsh resume\" lets it go on", name);
+  g_autofree char *outcome = describe_outcome (data, error);
+  daemon_alarm_response (job->daemon, job->guest, outcome);
 }
 
 /* One that stands still may do so for its clones only. */

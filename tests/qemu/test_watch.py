@@ -395,6 +395,9 @@ def test_a_policy_pauses_a_guest_that_is_being_destroyed(bed):
     wipe(guest)
     equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
     until(lambda: guest.state() == "paused", 20, "the guest to be paused")
+    receiver.start()
+    until(lambda: len(receiver.alerts) == 2, 60, "both alerts")
+    assert "on_critical: paused" in receiver.bodies[1]["summary"] and receiver.bodies[1]["rollback"], receiver.bodies[1]
 
 
 def test_the_same_on_two_guests_is_told_as_an_attack_on_the_host(bed):
@@ -439,16 +442,18 @@ def test_a_sentinel_that_misbehaves_is_blind_and_the_daemon_goes_on(bed):
     equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "ok")
 
 
-NETWORK = "<interface type='user'><mac address='52:54:00:00:00:01'/><model type='virtio'/></interface>"
+NETWORK = "<interface type='user'><mac address='52:54:00:00:00:0{}'/><model type='virtio'/></interface>"
 
 
 def test_a_policy_cuts_a_guest_from_its_networks(bed):
-    guest, _ = alarmed(bed, policy="on_critical = isolate\n", extra_xml=NETWORK)
+    guest, _ = alarmed(bed, policy="on_critical = isolate\n", extra_xml=NETWORK.format(1) + NETWORK.format(2))
     bed.virsh("resume", "web01")
     until(lambda: bed.sh("dominfo", "web01")["state"] == "running", 10, "guardd to see it run")
     wipe(guest)
     equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
-    until(lambda: "down" in bed.virsh("domif-getlink", "web01", "52:54:00:00:00:01"), 20, "the link to be down")
+    for link in ("52:54:00:00:00:01", "52:54:00:00:00:02"):
+        until(lambda: "down" in bed.virsh("domif-getlink", "web01", link), 20, "the link to be down")
+    until(lambda: any("2 network links" in alert["summary"] for alert in bed.sh("alert-list")["alerts"]), 20, "a person to be told")
     equal(guest.state(), "running")
 
 
