@@ -1,108 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The libvirt engine: it gives way, leaves nothing, and touches nothing of other people's."""
+"""The libvirt engine: it leaves nothing, and touches nothing of other people's."""
 import os
-import pathlib
-import random
-import shutil
 import signal
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
-from killpoint import DATA, REFUSED, Killpoint
-from suite import CommandError, Disk, equal, main, timeout, until
-from daemon import GuardshError
-
-MIB = 1 << 20
-LIBVIRT_ENGINE = "engine = libvirt"
-
-
-def ready(bed, disks=None, paused=False, **options):
-    """A guest with a first snapshot of the libvirt engine's."""
-    guest = bed.paused_guest("web01", disks or [Disk("64M", "qcow2"), Disk("64M", "raw")], start=False)
-    guest.start(paused=paused)
-    for disk in guest.disks:
-        guest.write(disk.target, "1M", "2M", 5)
-    bed.guardd(**{"interval": "7d", "keep": "1000x1s", "policy": LIBVIRT_ENGINE, **options})
-    until(lambda: snapshots(bed), 60, "the first snapshot")
-    return guest
-
-
-def snapshots(bed):
-    return bed.sh("snapshot-list", "web01")["snapshots"]
-
-
-def checkpoints(bed):
-    return bed.virsh("checkpoint-list", "web01", "--name").split()
-
-
-def has_job(bed):
-    try:
-        return "guardd-" in bed.virsh("backup-dumpxml", "web01")
-    except CommandError:
-        return False
-
-
-def files(*folders):
-    """Sockets and scratch files of guardd's where QEMU can make some."""
-    folders = folders or pathlib.Path("/var/lib/libvirt/qemu").glob("domain-*")
-    return [str(path) for folder in folders for path in pathlib.Path(folder).glob("guardd-*")]
-
-
-def left(bed, guest):
-    """What there is of guardd's beside the checkpoint of the newest snapshot."""
-    newest = snapshots(bed)[-1]["id"][:8]
-    found = [name for name in checkpoints(bed) if not name.endswith(newest)] + files() + ["a job"] * has_job(bed)
-    found += [node["node-name"] for node in guest.qmp("query-named-block-nodes", flat=True) if "scratch" in node["node-name"] or "backup" in node["node-name"]]
-    return found + [job["id"] for job in guest.qmp("query-jobs")] + [export["id"] for export in guest.qmp("query-block-exports")]
-
-
-def same(bed, guest, snapshot):
-    for disk in guest.disks:
-        if guest.state() != "shut off":
-            guest.flush(disk.target)
-        image = bed.daemon.pool / snapshot["uuid"] / f"{snapshot['number']:08}" / f"{disk.target}.qcow2"
-        words = ["qemu-img", "compare", "-U", "-f", "qcow2", "-F", disk.format, image, disk.path]
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"snapshot {snapshot['number']}, disk {disk.target}: {done.stdout}{done.stderr}"
-
-
-def fill(guest, target, mib):
-    """With what was never there before: a snapshot has to store all of it."""
-    data = random.randbytes(16 * MIB)
-    for at in range(0, mib, 16):
-        guest.put(target, f"{at}M", data)
-
-
-class Slow:
-    """A snapshot that takes seconds, because the pool's disk is slow; use as a context."""
-
-    def __init__(self, bed, killpoint, delay_us=40000):
-        self.bed, self.killpoint, self.delay_us = bed, killpoint, delay_us
-
-    def __enter__(self):
-        self.killpoint.arm(DATA, delay_us=self.delay_us)
-        self.pool = ThreadPoolExecutor(1)
-        self.asked = self.pool.submit(self.bed.daemon.guardsh, "--json", "snapshot-create", "web01")
-        # It reads: the job has begun.  A libvirtd that dies while it begins one never gets rid of it (libvirt 9.0).
-        until(lambda: self.killpoint.count() > 0 and has_job(self.bed) or self.asked.done(), 30, "the backup job")
-        assert not self.asked.done(), self.asked.result()
-        return self
-
-    def __exit__(self, *_):
-        self.killpoint.disarm()
-        self.pool.shutdown()
-
-
-def slow_guest(bed, **options):
-    """(guest, killpoint): a guest whose raw disk takes seconds to read."""
-    killpoint = Killpoint(bed)
-    guest = ready(bed, [Disk("64M", "qcow2"), Disk("256M", "raw")], environment=killpoint.environment, **options)
-    fill(guest, "vdb", 256)
-    return guest, killpoint
+from killpoint import REFUSED, Killpoint
+from libvirt_engine import MIB, Slow, checkpoints, files, has_job, left, ready, same, slow_guest, snapshots
+from suite import Disk, equal, main, until
 
 
 # What stays and what does not
@@ -305,97 +212,6 @@ def test_a_scratch_in_memory_is_bounded_too(bed):
         done = slow.asked.result()
         assert done.returncode != 0 and "scratch_memory" in done.stderr, done
     equal((guest.state(), files(), has_job(bed)), ("running", [], False))
-
-
-# Others
-
-def took(bed, *words):
-    start = time.monotonic()
-    bed.virsh(*words)
-    return time.monotonic() - start
-
-
-def operators(bed, guest):
-    """What they do; each leaves the guest as it was for the next."""
-
-    def snapshot():
-        return took(bed, "snapshot-create-as", "web01", "theirs", "--disk-only", "--no-metadata", "--diskspec", f"vdb,file={bed.images}/over-{time.monotonic()}.qcow2", "--diskspec", "vda,snapshot=no")
-
-    def save():
-        path = bed.run / "saved"
-        seconds = took(bed, "save", "web01", path)
-        guest.close()
-        bed.virsh("restore", path)
-        return seconds
-
-    def dump():
-        return took(bed, "dump", "web01", bed.run / "dumped", "--memory-only", "--live")
-
-    def list_disks():
-        return took(bed, "domblklist", "web01")
-
-    return {"domblklist": list_disks, "dump": dump, "save": save, "snapshot-create-as": snapshot}
-
-
-@timeout(300)
-def test_what_an_operator_asks_for_during_a_capture_goes_through_within_a_second(bed):
-    guest, killpoint = slow_guest(bed)
-    alone = {name: work() for name, work in operators(bed, guest).items()}
-    print("#| an operator's call, seconds  alone  during a capture")
-    for name, work in operators(bed, guest).items():
-        until(lambda: bed.sh("dominfo", "web01")["state"] == "running", 30, "guardd to see the guest")
-        fill(guest, "vdb", 256)
-        with Slow(bed, killpoint) as slow:
-            seconds = work()
-            assert not slow.asked.done() or slow.asked.result().returncode, "the capture was over before"
-        print(f"#| {name:28} {alone[name]:6.2f} {seconds:6.2f}")
-        assert seconds - alone[name] < 1, f"{name} waited: {seconds:.2f} s, without a capture {alone[name]:.2f} s"
-        until(lambda: not has_job(bed), 30, "the capture to end")
-    until(lambda: bed.daemon.guardsh("snapshot-create", "web01").returncode == 0, 60, "a snapshot")
-    equal(guest.state(), "running")
-
-
-def test_a_capture_that_gave_way_is_taken_all_the_same(bed):
-    guest, killpoint = slow_guest(bed)
-    with Slow(bed, killpoint, 15000) as slow:
-        bed.virsh("dump", "web01", bed.run / "dumped", "--memory-only", "--live")
-        assert not slow.asked.done(), "the capture was over before"
-        done = slow.asked.result()
-    equal(done.returncode, 0)
-    same(bed, guest, snapshots(bed)[-1])
-    equal(left(bed, guest), [])
-
-
-def test_somebody_elses_job_is_not_waited_for(bed):
-    ready(bed)
-    folder = next(pathlib.Path("/var/lib/libvirt/qemu").glob("domain-*"))
-    (bed.run / "theirs.xml").write_text(f"<domainbackup mode='pull'><server transport='unix' socket='{folder}/theirs'/></domainbackup>")
-    bed.virsh("backup-begin", "web01", bed.run / "theirs.xml")
-    start = time.monotonic()
-    try:
-        bed.sh("snapshot-create", "web01")
-    except GuardshError as error:
-        assert "domjobinfo" in error.message, error.message
-    else:
-        raise AssertionError("a snapshot beside another backup job")
-    assert time.monotonic() - start < 10
-    assert "theirs" in bed.virsh("backup-dumpxml", "web01")
-    bed.virsh("domjobabort", "web01")
-    until(lambda: bed.daemon.guardsh("snapshot-create", "web01").returncode == 0, 20, "a snapshot")
-
-
-def test_without_sight_of_libvirts_threads_a_job_is_never_held_for_long(bed):
-    folder = bed.run / "libexec"
-    folder.mkdir(exist_ok=True)
-    shutil.copy(bed.build / "guardd-sentinel", folder)
-    guest, killpoint = slow_guest(bed, libexec_dir=folder)
-    start = time.monotonic()
-    with Slow(bed, killpoint) as slow:
-        until(lambda: not has_job(bed), 3, "the job to be ended")
-        done = slow.asked.result()
-    assert done.returncode != 0 and "libvirtd-admin.socket" in done.stderr, done
-    assert time.monotonic() - start < 20
-    equal(left(bed, guest), [])
 
 
 # The choice
