@@ -11,13 +11,21 @@
 /* A guest can make any number of files: guardd keeps the list, a person reads its difference. */
 #define FILES_MAX 5000000u
 #define DEPTH_MAX 256
+#define PROBLEMS_MAX 10
+
+/* What is not in the list must not count as gone. */
+static void
+left_out (struct walk_state *state, const char *why)
+{
+  if (state->unread++ < PROBLEMS_MAX)
+    state->failed |= !inventory_put_problem (state->out, why);
+}
 
 static void
 problem (struct walk_state *state)
 {
   const char *words = guestfs_last_error (state->g);
-  if (state->unread++ < 10)
-    state->failed |= !inventory_put_problem (state->out, words ? words : "not readable");
+  left_out (state, words ? words : "not readable");
 }
 
 /* --- files --- */
@@ -59,7 +67,7 @@ walk_entry (struct walk_state *state, char *path, size_t length, const char *nam
 {
   size_t n = strlen (name);
   if (stat->st_ino < 0 || length + n + 2 > INVENTORY_NAME_MAX) {
-    state->unread++;
+    left_out (state, "a file without a number, or whose path is too long");
     return;
   }
   struct inventory_file file = { .type = type_letter (stat->st_mode),
@@ -112,7 +120,8 @@ walk_directory (struct walk_state *state, char *path, size_t length, int depth)
   if (state->failed)
     return;
   if (depth > DEPTH_MAX || state->files > FILES_MAX) {
-    state->unread++;
+    left_out (state, depth > DEPTH_MAX ? "directories that lie deeper than 256 others are not listed"
+                                       : "there are more than 5000000 files; the rest is not listed");
     return;
   }
   const char *directory = length ? path : "/";

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The files of a snapshot, and those that are gone, as libguestfs sees them."""
+import gzip
 import json
 import os
 import pathlib
@@ -260,13 +261,14 @@ import os
 os.mkdir("{folder}/many")
 for number in range(150000):
     os.mknod("{folder}/many/a-name-as-long-as-names-are-" + str(number))
+os.makedirs("{folder}/" + "d/" * 300)
 PYTHON
 umount {folder}
 """
 
 
 @timeout(400)
-def test_a_directory_that_is_too_long_for_one_answer_is_listed(bed):
+def test_a_directory_too_long_for_one_answer_is_listed_and_one_too_deep_is_known_to_be_left_out(bed):
     image, folder = bed.images / "many.raw", bed.images / "mount"
     folder.mkdir()
     with open(image, "wb") as file:
@@ -276,7 +278,10 @@ def test_a_directory_that_is_too_long_for_one_answer_is_listed(bed):
     bed.paused_guest("web01", [Disk(path=str(image))])
     bed.guardd(interval="7d", daemon="accelerator = tcg\n")
     until(lambda: bed.sh("snapshot-list", "web01")["snapshots"], 30, "the first snapshot")
-    equal(bed.sh("snapshot-inspect", "web01", "1", timeout=300)["files"], 150002)
+    listed = bed.sh("snapshot-inspect", "web01", "1", timeout=300)
+    equal((listed["files"], listed["filesystems"][0]["unread"]), (150002 + 257, 1))
+    inventory, = bed.daemon.pool.glob("*/00000001/inventory.gz")
+    assert b"that%20lie%20deeper" in gzip.decompress(inventory.read_bytes()), "so that its files do not count as gone later"
 
 
 WORKERS = {
