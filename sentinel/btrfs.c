@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* btrfs superblock, and its first copy.  Format: btrfs documentation, "On-disk Format", Superblock. */
+#include "btrfs.h"
+
 #include "bytes.h"
 #include "probe.h"
 
 #define SUPER_AT 65536u
 #define COPY_AT (64u * 1024 * 1024)
-#define SUPER_SIZE 4096u
+#define SUPER_SIZE BTRFS_SUPER_SIZE
 
 static bool
 read_super (const struct view *view, uint64_t at, uint8_t super[SUPER_SIZE])
@@ -32,6 +34,11 @@ probe_btrfs (struct probe *probe, const struct view *view, const char *path)
   } else {
     btrfs->flags |= GUARDD_STRUCTURE_DAMAGED;
   }
+  enum btrfs_trees trees = btrfs_look_at_trees (view, super);
+  if (trees == BTRFS_TREES_BROKEN)
+    btrfs->flags |= GUARDD_STRUCTURE_DAMAGED;
+  if (trees == BTRFS_TREES_ONE_COPY)
+    btrfs->flags |= GUARDD_STRUCTURE_BACKUP_BAD;
   if (view->length >= COPY_AT + SUPER_SIZE && btrfs->total_bytes > COPY_AT + SUPER_SIZE
       && (!read_super (view, COPY_AT, copy) || memcmp (copy + 0x20, super + 0x20, 16)))
     btrfs->flags |= GUARDD_STRUCTURE_BACKUP_BAD;

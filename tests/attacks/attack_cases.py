@@ -134,6 +134,9 @@ ATTACKS = [
          "B=$(xfs_db -r -c \"convert inode $i fsbyte\" /dev/vda | sed 's/.*(\\(.*\\))/\\1/'); " + RANDOM + "bs=4096 seek=$((B / 4096 / 8 * 8)) count=8; done; sync"),
     wipe("MBR zeroed", "mbr", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("MBR, a new table over the old", "mbr", OFF + "echo ';' | sfdisk -q -f --wipe always /dev/vda 2>/dev/null; sync"),
+    wipe("btrfs trees overwritten, mounted", "btrfs", "for at in $(btrfs inspect-internal dump-tree -t chunk /dev/vda | "
+         "awk '/ type /{t = $0} /stripe . devid/{if (t ~ /METADATA/) print $NF}'); do "
+         "dd if=/dev/urandom of=/dev/vda bs=1M count=3 seek=$at oflag=seek_bytes conv=notrunc 2>/dev/null; done; sync"),
     wipe("GPT, first copy zeroed", "gpt", OFF + zeros("/dev/vda", "bs=512 seek=1 count=33")),
     wipe("GPT, protective MBR zeroed", "gpt", OFF + zeros("/dev/vda", "bs=512 count=1")),
     wipe("GPT, both copies", "gpt", OFF + "sgdisk -Z /dev/vda >/dev/null; sync"),

@@ -396,6 +396,41 @@ def test_btrfs_counts_bytes(_):
         assert "backup-bad" in structures(disk)["", "btrfs"]["flags"]
 
 
+def metadata_chunks(disk):
+    """Where the copies of each chunk of btrfs trees lie: [[bytes, …], …]"""
+    text = run("btrfs", "inspect-internal", "dump-tree", "-t", "chunk", disk)
+    chunks = [part for part in re.split(r"item \d+ key", text) if re.search(r"type (SYSTEM|METADATA)", part)]
+    return [[int(at) for at in re.findall(r"stripe \d devid \d offset (\d+)", chunk)] for chunk in chunks]
+
+
+BTRFS_IN_USE = ("for d in $(seq 30); do mkdir $M/d$d; for f in $(seq 60); do echo $d$f >$M/d$d/$f; done; done; btrfs -q subvolume create $M/s; "
+                "cp -r $M/d* $M/s/; btrfs -q subvolume snapshot $M/s $M/t; rm -r $M/s/d1*; sync")
+
+
+def test_btrfs_trees_that_are_whole_are_followed(_):
+    for options in ([], ["-m", "single"], ["-n", "65536"], ["-n", "4096"], ["--csum", "xxhash"], ["-M"], ["-O", "^no-holes"]):
+        with image(512 * MIB, "mkfs.btrfs", "-q", *options) as disk:
+            equal((options, structures(disk)["", "btrfs"]["flags"]), (options, ["counted", "lagging"]))
+            mounted(disk, BTRFS_IN_USE)
+            equal((options, structures(disk)["", "btrfs"]["flags"]), (options, ["counted", "lagging"]))
+
+
+def test_btrfs_trees_that_are_overwritten_are_damaged(_):
+    with image(512 * MIB, "mkfs.btrfs", "-q", "-m", "dup") as disk:
+        mounted(disk, BTRFS_IN_USE)
+        chunks = metadata_chunks(disk)
+        assert all(len(copies) == 2 for copies in chunks) and len(chunks) >= 2, chunks
+        before = disk.parent / "before"
+        run("cp", disk, before)
+        for content in (bytes(8 * MIB), os.urandom(8 * MIB)):
+            for chunk in chunks:
+                run("cp", before, disk)
+                overwrite(disk, chunk[0], content)
+                assert "backup-bad" in structures(disk)["", "btrfs"]["flags"], chunk
+                overwrite(disk, chunk[1], content)
+                assert "damaged" in structures(disk)["", "btrfs"]["flags"], chunk
+
+
 def test_ntfs_counts_records_and_clusters(_):
     with image(256 * MIB, "mkntfs", "-q", "-F") as disk:
         empty = structures(disk)["", "ntfs"]
