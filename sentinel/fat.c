@@ -28,6 +28,23 @@ count_fat32 (const struct view *view, const uint8_t *boot, struct guardd_structu
   fat->flags |= GUARDD_STRUCTURE_COUNTED | GUARDD_STRUCTURE_LAGGING;
 }
 
+/* Both copies begin with the media's byte and ones, whatever is in them. */
+static void
+look_at_tables (const struct view *view, const uint8_t *boot, struct guardd_structure *fat)
+{
+  uint32_t sector = le16 (boot + 11), n = boot[16] < 2 ? boot[16] : 2, bad = 0;
+  uint64_t length = le16 (boot + 22) ? le16 (boot + 22) : le32 (boot + 36);
+  static const uint32_t flags[] = { GUARDD_STRUCTURE_PRIMARY_BAD, GUARDD_STRUCTURE_BACKUP_BAD };
+  for (uint32_t i = 0; i < n; i++) {
+    uint8_t first[2];
+    if (!view_read (view, (le16 (boot + 14) + i * length) * sector, first, sizeof first))
+      return;
+    if (first[0] != boot[21] || first[1] != 0xff)
+      bad |= flags[i];
+  }
+  fat->flags |= n == 2 && bad != (flags[0] | flags[1]) ? bad : bad ? GUARDD_STRUCTURE_DAMAGED : 0;
+}
+
 bool
 probe_fat (struct probe *probe, const struct view *view, const char *path)
 {
@@ -46,6 +63,7 @@ probe_fat (struct probe *probe, const struct view *view, const char *path)
   memcpy (fat->uuid, boot + (is_32 ? 67 : 39), 4);
   uint64_t sectors = le16 (boot + 19) ? le16 (boot + 19) : le32 (boot + 32);
   fat->total_bytes = sectors * sector;
+  look_at_tables (view, boot, fat);
   if (is_32)
     count_fat32 (view, boot, fat);
   return true;

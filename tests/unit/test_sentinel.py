@@ -396,6 +396,20 @@ def test_btrfs_counts_bytes(_):
         assert "backup-bad" in structures(disk)["", "btrfs"]["flags"]
 
 
+def test_fat_tables_that_are_overwritten_are_found(_):
+    for size, options in ((8 * MIB, ["-F", "12"]), (64 * MIB, ["-F", "16"]), (256 * MIB, ["-F", "32"]), (256 * MIB, ["-F", "32", "-S", "4096"])):
+        with image(size, "mkfs.vfat", *options) as disk:
+            boot = disk.read_bytes()[:64]
+            sector, reserved = int.from_bytes(boot[11:13], "little"), int.from_bytes(boot[14:16], "little")
+            length = int.from_bytes(boot[22:24], "little") or int.from_bytes(boot[36:40], "little")
+            before = structures(disk)["", "fat"]["flags"]
+            first, second = reserved * sector, (reserved + length) * sector
+            overwrite(disk, second, bytes(512))
+            equal(set(structures(disk)["", "fat"]["flags"]) - set(before), {"backup-bad"})
+            overwrite(disk, first, os.urandom(4096 - first % 4096))
+            assert "damaged" in structures(disk)["", "fat"]["flags"] and "damaged" not in before, options
+
+
 def metadata_chunks(disk):
     """Where the copies of each chunk of btrfs trees lie: [[bytes, …], …]"""
     text = run("btrfs", "inspect-internal", "dump-tree", "-t", "chunk", disk)
