@@ -264,10 +264,11 @@ alert_store_find (AlertStore *store, const char *id, GError **error)
 }
 
 bool
-alert_store_knows (AlertStore *store, const char *incident, bool *told, GError **error)
+alert_store_knows (AlertStore *store, const char *incident, const char *level, bool *told, GError **error)
 {
-  g_autoptr (GPtrArray) found = query (store, "SELECT " COLUMNS " FROM alerts WHERE incident = ?1",
-                                       (const char *[]){ incident, NULL }, 1, error);
+  g_autoptr (GPtrArray) found = query (
+      store, "SELECT " COLUMNS " FROM alerts WHERE incident = ?1 AND (level = ?2 OR level = 'critical')",
+      (const char *[]){ incident, level, NULL }, 1, error);
   *told = found && found->len > 0;
   return found != NULL;
 }

@@ -41,8 +41,9 @@ bool alert_store_add (AlertStore *store, const Alert *alert, const char *const *
 GPtrArray *alert_store_list (AlertStore *store, const char *uuid, guint limit, GError **error);
 /* By id, or the start of one (at least 4 characters) that only one has. */
 Alert *alert_store_find (AlertStore *store, const char *id, GError **error);
-/* *told: it has an alert of that incident, open or resolved. */
-bool alert_store_knows (AlertStore *store, const char *incident, bool *told, GError **error);
+/* *told: it has an alert of that incident at that level, or a critical one, open or resolved. */
+bool alert_store_knows (AlertStore *store, const char *incident, const char *level, bool *told,
+                        GError **error);
 /* Marks all alerts of an incident, or the one that is about none and has this id. */
 bool alert_store_resolve (AlertStore *store, const char *incident, const char *how, const char *reason,
                           GError **error);

@@ -145,7 +145,8 @@ daemon_alarm_untold (Daemon *daemon)
     bool told = false;
     if (guest->incident == NULL)
       continue;
-    if (!alert_store_knows (alerts_store (daemon->alerts), guest->incident->id, &told, &error))
+    if (!alert_store_knows (alerts_store (daemon->alerts), guest->incident->id,
+                            level_name (guest->incident->level), &told, &error))
       g_warning ("%s: %s: its open incident %.8s is told again", guest->name, error->message,
                  guest->incident->id);
     if (!told)

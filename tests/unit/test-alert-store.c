@@ -84,14 +84,38 @@ test_incidents_that_it_knows (Fixture *fixture, const void *data)
                   .rollback = (char *)"",
                   .json = (char *)"{}" };
   bool told = true;
-  g_assert_true (alert_store_knows (fixture->store, "incident", &told, NULL));
+  g_assert_true (alert_store_knows (fixture->store, "incident", "warn", &told, NULL));
   g_assert_false (told);
   g_assert_true (alert_store_add (fixture->store, &alert, channels, NULL));
   g_assert_true (alert_store_resolve (fixture->store, "incident", "real", NULL, NULL));
-  g_assert_true (alert_store_knows (fixture->store, "incident", &told, NULL));
+  g_assert_true (alert_store_knows (fixture->store, "incident", "warn", &told, NULL));
   g_assert_true (told);
-  g_assert_true (alert_store_knows (fixture->store, "another", &told, NULL));
+  g_assert_true (alert_store_knows (fixture->store, "another", "warn", &told, NULL));
   g_assert_false (told);
+}
+
+static void
+test_rises_that_it_knows (Fixture *fixture, const void *data)
+{
+  static const char *const levels[] = { "warn", "critical" };
+  bool told = true;
+  for (guint i = 0; i < G_N_ELEMENTS (levels); i++) {
+    Alert alert = { .id = (char *)levels[i],
+                    .incident = (char *)"incident",
+                    .uuid = (char *)"uuid",
+                    .domain = (char *)"web01",
+                    .level = (char *)levels[i],
+                    .summary = (char *)"summary",
+                    .rollback = (char *)"",
+                    .json = (char *)"{}" };
+    g_assert_true (alert_store_knows (fixture->store, "incident", levels[i], &told, NULL));
+    g_assert_false (told);
+    g_assert_true (alert_store_add (fixture->store, &alert, channels, NULL));
+    g_assert_true (alert_store_knows (fixture->store, "incident", levels[i], &told, NULL));
+    g_assert_true (told);
+  }
+  g_assert_true (alert_store_knows (fixture->store, "incident", "warn", &told, NULL));
+  g_assert_true (told);
 }
 
 static void
@@ -220,5 +244,6 @@ main (int argc, char **argv)
   ADD ("a full disk keeps nobody from reading it", test_full);
   ADD ("only what is broken is to be moved away", test_broken);
   ADD ("incidents that were told are known", test_incidents_that_it_knows);
+  ADD ("an incident that has risen is not known at its new level", test_rises_that_it_knows);
   return g_test_run ();
 }
