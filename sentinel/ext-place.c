@@ -169,16 +169,22 @@ place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place p
          && has_form (&was, before) && (!has_form (&is, now) || is_cleared (&is, &was, now));
 }
 
-/* tune2fs clears all inodes that are not in use when it brings or removes checksums. */
+/* Every file that was there still is: tune2fs clears the inodes that are not in use when it brings or removes
+ * checksums.  By the journal: which files were deleted may be nowhere else yet. */
 static bool
-place_idle (struct place_map *map, uint64_t offset)
+place_spared (struct place_map *map, uint64_t offset)
 {
-  const struct ext *before = &((struct ext_place *)map)->before.fs;
-  struct table was;
-  if (!is_of_inodes (before, offset / before->block_size) || !table_read (&was, before, offset))
+  struct ext *before = &((struct ext_place *)map)->before.fs;
+  uint32_t first = (uint32_t)(offset % before->block_size), size = before->inode_size;
+  struct table is;
+  bytes_autofree uint8_t *was = malloc (before->block_size);
+  if (was == NULL || !is_of_inodes (before, offset / before->block_size)
+      || !ext_read_block (before, offset / before->block_size, was)
+      || !table_read (&is, &((struct ext_place *)map)->now.fs, offset))
     return false;
-  for (uint32_t at = 0; at + before->inode_size <= was.length; at += before->inode_size)
-    if (ext_is_file (was.data + at))
+  for (uint32_t at = 0; at + size <= is.length && first + at + size <= before->block_size; at += size)
+    if (ext_is_file (was + first + at)
+        && (ext_is_cleared (is.data + at) || !ext_is_inode (before, is.data + at)))
       return false;
   return true;
 }
@@ -206,7 +212,7 @@ ext_place_open (const struct view *now, const struct view *before)
   struct ext_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_ruined, place_freed, place_close, place_idle };
+  place->map = (struct place_map){ place_of, place_ruined, place_freed, place_close, place_spared };
   const struct ext *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->now, now) && side_open (&place->before, before) && is->block_size == was->block_size
       && memcmp (is->super + 0x68, was->super + 0x68, 16) == 0) {

@@ -33,9 +33,9 @@ struct place_map {
   /* NULL: what was freed is not known. */
   void (*freed) (struct place_map *map, struct place_freed *freed);
   void (*close) (struct place_map *map);
-  /* Whether such a piece of a table, all zeros now, held nobody's entries before: nothing is lost with it.
-   * NULL: ruined() is asked. */
-  bool (*idle) (struct place_map *map, uint64_t offset);
+  /* Whether a piece of a table of which much is zero now has lost no entry that was in use.  NULL: not known.
+   */
+  bool (*spared) (struct place_map *map, uint64_t offset);
 };
 
 /* NULL: it is not the same filesystem in both, or one cannot be read.  The views must outlive the map. */

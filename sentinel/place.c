@@ -140,7 +140,8 @@ is_suspicious (uint64_t kind)
   return kind != GUARDD_CHANGE_OTHER && kind != GUARDD_CHANGE_FROM_ZERO && kind != GUARDD_CHANGE_LOW_TO_MID;
 }
 
-/* FREE for a piece of a table that held nothing, RUINED for one that has lost its form; reads some of them.
+/* FREE for a piece of a table of which only what nobody used was cleared, RUINED for one that has lost its
+ * form; reads some of them.
  */
 static enum guardd_change_place
 place_by_form (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
@@ -151,12 +152,11 @@ place_by_form (struct maps *maps, uint64_t inside, enum guardd_change_place plac
   if ((!suspicious && !table) || maps->form_bytes >= (suspicious ? FORM_SUSPICIOUS_MAX : FORM_MAX))
     return place;
   uint64_t read = now->read_bytes + maps->before->read_bytes;
-  if (kind == GUARDD_CHANGE_TO_ZERO && map->idle) {
-    if (table && map->idle (map, inside))
-      place = GUARDD_PLACE_FREE;
-  } else if (map->ruined && map->ruined (map, inside, place)) {
+  bool cleared = kind == GUARDD_CHANGE_TO_ZERO || kind == GUARDD_CHANGE_COLLAPSED;
+  if (table && cleared && map->spared && map->spared (map, inside))
+    place = GUARDD_PLACE_FREE;
+  else if (map->ruined && map->ruined (map, inside, place))
     place = GUARDD_PLACE_RUINED;
-  }
   maps->form_bytes += now->read_bytes + maps->before->read_bytes - read;
   return place;
 }
