@@ -224,6 +224,15 @@ alerts_store (Alerts *alerts)
   return alerts->store;
 }
 
+bool
+alerts_uses (const Alerts *alerts, const char *channel)
+{
+  for (guint i = 0; i < alerts->channels->len; i++)
+    if (strcmp (((const Channel *)alerts->channels->pdata[i])->config->name, channel) == 0)
+      return true;
+  return false;
+}
+
 static bool
 raise_by (Alerts *alerts, const Alert *alert, GPtrArray *names, GError **error)
 {

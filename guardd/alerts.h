@@ -17,6 +17,8 @@ Alerts *alerts_open (const Config *config, GError **error);
 /* Waits a few seconds for deliveries under way. */
 void alerts_close (Alerts *alerts); /* NULL is fine */
 AlertStore *alerts_store (Alerts *alerts);
+/* Whether that channel could be used at the start; threads: any. */
+bool alerts_uses (const Alerts *alerts, const char *channel);
 /* Stores it and has it delivered by the channels whose level it reaches. */
 bool alerts_raise (Alerts *alerts, const Alert *alert, GError **error);
 /* Through one channel (NULL: all), whatever its level.  False with G_IO_ERROR_NOT_FOUND: there is none. */

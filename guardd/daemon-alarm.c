@@ -187,10 +187,11 @@ daemon_alarm_unlisted (Daemon *daemon, Guest *guest, guint64 number, const char 
 }
 
 void
-daemon_alarm_response (Daemon *daemon, Guest *guest, const char *outcome)
+daemon_alarm_response (Daemon *daemon, Guest *guest, const char *incident, const char *outcome)
 {
+  bool open = guest->incident && g_strcmp0 (guest->incident->id, incident) == 0;
   tell (daemon, guest, level_name (LEVEL_CRITICAL), g_strdup_printf ("on_critical: %s", outcome),
-        guest->incident, NULL);
+        open ? guest->incident : NULL, NULL);
 }
 
 void

@@ -159,8 +159,8 @@ void daemon_alarm_files (Daemon *daemon, Guest *guest, const char *incident, con
                          json_object *difference);
 /* The files of a snapshot could not be listed. */
 void daemon_alarm_unlisted (Daemon *daemon, Guest *guest, guint64 number, const char *why);
-/* What came of the policy's on_critical. */
-void daemon_alarm_response (Daemon *daemon, Guest *guest, const char *outcome);
+/* What came of the policy's on_critical, the answer to that incident. */
+void daemon_alarm_response (Daemon *daemon, Guest *guest, const char *incident, const char *outcome);
 void daemon_alarm_blind (Daemon *daemon, Guest *guest, const Finding *why);
 /* --- daemon-fleet.c: on the main thread --- */
 /* Remembers an alarm; how many other guests had the same within the hour. */

@@ -121,22 +121,33 @@ check_pool (Doctor *doctor, Pool *pool)
         little ? "shorten keep = in guardd.conf, remove snapshots, or enlarge the filesystem" : NULL);
 }
 
-/* By opening each as guardd does at its start, when one that cannot be used is left out. */
+/* One that cannot be used is left out at guardd's start; whether it could now is tried. */
 static void
-check_alerts (Doctor *doctor, const Config *config)
+check_alert (Doctor *doctor, const Daemon *daemon, const ConfigAlert *alert)
 {
-  for (guint i = 0; i < config->alerts->len; i++) {
-    const ConfigAlert *alert = config->alerts->pdata[i];
-    g_autoptr (GError) error = NULL;
-    g_autoptr (AlertChannel) channel = alert_channel_open (alert, config->plugin_dir, &error);
-    g_autofree char *check = g_strdup_printf ("alert %s", alert->name);
-    if (channel)
-      find (doctor, check, CHECK_OK, "can be used; guardsh alert-test sends one", NULL);
-    else
-      find (doctor, check, CHECK_ERROR, error->message,
-            "nobody is told by it: mend guardd.conf and restart guardd; guardd -t tries it before");
-  }
-  if (config->alerts->len == 0)
+  g_autoptr (GError) error = NULL;
+  g_autoptr (AlertChannel) channel = alert_channel_open (alert, daemon->config->plugin_dir, &error);
+  g_autofree char *check = g_strdup_printf ("alert %s", alert->name);
+  bool used = alerts_uses (daemon->alerts, alert->name);
+  if (used && channel)
+    find (doctor, check, CHECK_OK, "in use; guardsh alert-test sends one", NULL);
+  else if (used)
+    find (doctor, check, CHECK_WARNING, error->message, "in use until guardd ends; mend it before that");
+  else if (channel)
+    find (doctor, check, CHECK_ERROR, "could not be used when guardd started; it could now",
+          "restart guardd");
+  else
+    find (doctor, check, CHECK_ERROR, error->message,
+          "nobody is told by it: mend it, try it with guardd -t, and restart guardd");
+}
+
+static void
+check_alerts (Doctor *doctor, const Daemon *daemon)
+{
+  const GPtrArray *alerts = daemon->config->alerts;
+  for (guint i = 0; i < alerts->len; i++)
+    check_alert (doctor, daemon, alerts->pdata[i]);
+  if (alerts->len == 0)
     find (doctor, "alerts", CHECK_WARNING, "guardd.conf has no [alert]: findings are in the log only",
           "add one: see guardd.conf(5)");
 }
@@ -175,14 +186,13 @@ static bool
 doctor_run (Job *job, GError **error)
 {
   Doctor *doctor = job->data;
-  const Config *config = job->daemon->config;
   check_libvirt (doctor);
   if (doctor->connected)
     check_passthrough (doctor, job);
-  check_kvm (doctor, config);
+  check_kvm (doctor, job->daemon->config);
   for (guint i = 0; i < doctor->pools->len; i++)
     check_pool (doctor, doctor->pools->pdata[i]);
-  check_alerts (doctor, config);
+  check_alerts (doctor, job->daemon);
   check_clock (doctor);
   check_leftovers (doctor);
   return true;

@@ -12,8 +12,17 @@
 
 typedef struct {
   Response response;
-  guint links; /* taken down */
+  guint links;    /* taken down */
+  char *incident; /* that it is the answer to */
 } ResponseData;
+
+static void
+response_free (gpointer opaque)
+{
+  ResponseData *data = opaque;
+  g_free (data->incident);
+  g_free (data);
+}
 
 static bool
 libvirt_fail (const char *what, GError **error)
@@ -95,11 +104,13 @@ static char *
 describe_outcome (const ResponseData *data, const GError *error)
 {
   if (data->response == RESPONSE_PAUSE)
-    return error ? g_strdup_printf ("it runs on, and was to be paused: %s", error->message)
+    return error ? g_strdup_printf ("it could not be paused: %s", error->message)
                  : g_strdup ("paused; \"virsh resume\" lets it go on");
   if (error)
     return g_strdup_printf ("it may still reach a network: %u links were taken down, but: %s", data->links,
                             error->message);
+  if (data->links == 0)
+    return g_strdup ("it has no network link that could be taken down");
   return g_strdup_printf ("%u network links were taken down; \"virsh domif-setlink\" brings them up",
                           data->links);
 }
@@ -113,7 +124,7 @@ response_done (Job *job, const GError *error)
   json_add_string (event, "error", error ? error->message : NULL);
   control_event (job->daemon->control, "RESPONSE", event);
   g_autofree char *outcome = describe_outcome (data, error);
-  daemon_alarm_response (job->daemon, job->guest, outcome);
+  daemon_alarm_response (job->daemon, job->guest, data->incident, outcome);
 }
 
 /* One that stands still may do so for its clones only. */
@@ -125,9 +136,10 @@ job_respond (Daemon *daemon, Guest *guest)
     return;
   ResponseData *data = g_new0 (ResponseData, 1);
   data->response = guest->policy->on_critical;
+  data->incident = g_strdup (guest->incident ? guest->incident->id : NULL);
   Job *job = job_new (daemon, guest, NULL);
   job->data = data;
-  job->data_free = g_free;
+  job->data_free = response_free;
   job->run = response_run;
   job->done = response_done;
   /* A capture under way must not keep the guest from being stopped. */

@@ -102,8 +102,7 @@ judge_gone (json_object *difference, GPtrArray *findings)
   if (level == LEVEL_OK)
     return;
   g_autofree char *summary = listing_summary (difference);
-  guint64 problems = problems_of (difference, "now");
-  if (problems == 0)
+  if (problems_of (difference, "now") <= problems_of (difference, "before"))
     add (findings, level, "files-gone", (double)gone, "%s: %.0f %% of all", summary, share * 100);
   else /* what could not be read is not there, either */
     add (findings, LEVEL_WARN, "files-gone", (double)gone,

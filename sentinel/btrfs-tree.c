@@ -10,6 +10,7 @@
 #define ROOT_NODES_MAX 8u
 #define BELOW_MAX 64u /* of all trees */
 #define BELOW_EACH 8u /* of one */
+#define ROOTS_MAX 1024u
 #define DEPTH_MAX 8u
 
 #define HEADER 101u
@@ -31,7 +32,7 @@ struct trees {
   const struct view *view;
   const uint8_t *uuid; /* what nodes bear */
   uint64_t device;
-  uint32_t node_size, n_chunks, below;
+  uint32_t node_size, n_chunks, below, roots; /* below, roots: that may still be looked at */
   bool unknown, one_copy, broken;
   struct chunk chunks[CHUNKS_MAX];
 };
@@ -102,7 +103,8 @@ read_node (struct trees *trees, struct pointer to, uint8_t *node, uint32_t lengt
       continue;
     if (length <= sizeof header)
       memcpy (node, header, length);
-    else if (!view_read (trees->view, chunk->at[i] + (to.logical - chunk->logical), node, length))
+    else if (!view_read (trees->view, chunk->at[i] + (to.logical - chunk->logical), node, length)
+             || !is_node (trees, node, to))
       trees->unknown = true;
     good++;
   }
@@ -172,10 +174,14 @@ static void
 look_at_tree (struct trees *trees, struct pointer root)
 {
   uint8_t header[HEADER];
+  if (trees->roots == 0)
+    return;
+  trees->roots--;
   if (root.level == 0 || trees->below == 0) {
     read_node (trees, root, header, sizeof header);
     return;
   }
+  trees->below--;
   bytes_autofree uint8_t *node = malloc (trees->node_size);
   if (node == NULL || !read_node (trees, root, node, trees->node_size))
     return;
@@ -219,15 +225,16 @@ add_first_chunks (struct trees *trees, const uint8_t *super)
 static bool
 trees_open (struct trees *trees, const struct view *view, const uint8_t *super)
 {
-  enum { METADATA_UUID = 0x400, ZONED = 0x1000 };
-  uint64_t incompatible = le64 (super + 0xbc);
+  enum { METADATA_UUID = 0x400, KNOWN = 0x14fff }; /* not: zoned, trees of other forms */
+  uint64_t incompatible = le64 (super + 0xbc), under_way = le64 (super + 0x38) >> 33;
   trees->view = view;
   trees->uuid = super + (incompatible & METADATA_UUID ? 0x23b : 0x20);
   trees->device = le64 (super + 0xc9);
   trees->node_size = le32 (super + 0x94);
   trees->below = BELOW_MAX;
-  return le64 (super + 0x88) == 1 && !(incompatible & ZONED) && trees->node_size >= 4096
-         && trees->node_size <= NODE_MAX;
+  trees->roots = ROOTS_MAX;
+  return le64 (super + 0x88) == 1 && (incompatible & ~(uint64_t)KNOWN) == 0 && under_way == 0
+         && trees->node_size >= 4096 && trees->node_size <= NODE_MAX;
 }
 
 enum btrfs_trees

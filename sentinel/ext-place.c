@@ -169,23 +169,41 @@ place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place p
          && has_form (&was, before) && (!has_form (&is, now) || is_cleared (&is, &was, now));
 }
 
-/* Every file that was there still is: tune2fs clears the inodes that are not in use when it brings or removes
- * checksums.  By the journal: which files were deleted may be nowhere else yet. */
+/* Whether every file of a stretch of a block of inodes is still there, or was deleted by a kernel, which
+ * leaves kind and generation.  By the journal as to what was: which files were deleted may be nowhere else
+ * yet. */
+static bool
+block_is_spared (struct ext *before, const struct ext *now, uint64_t block, uint32_t first, uint32_t length)
+{
+  uint8_t is[PLACE_PIECE];
+  uint32_t size = before->inode_size;
+  bytes_autofree uint8_t *was = malloc (before->block_size);
+  if (was == NULL || !ext_read_block (before, block, was)
+      || !view_read (now->view, block * now->block_size + first, is, length))
+    return false;
+  for (uint32_t at = 0; at + size <= length; at += size) {
+    const uint8_t *old = was + first + at;
+    if (ext_is_file (old) && (le16 (old) != le16 (is + at) || le32 (old + 0x64) != le32 (is + at + 0x64)))
+      return false;
+  }
+  return true;
+}
+
+/* tune2fs clears the inodes that are not in use when it brings or removes checksums. */
 static bool
 place_spared (struct place_map *map, uint64_t offset)
 {
   struct ext *before = &((struct ext_place *)map)->before.fs;
-  uint32_t first = (uint32_t)(offset % before->block_size), size = before->inode_size;
-  struct table is;
-  bytes_autofree uint8_t *was = malloc (before->block_size);
-  if (was == NULL || !is_of_inodes (before, offset / before->block_size)
-      || !ext_read_block (before, offset / before->block_size, was)
-      || !table_read (&is, &((struct ext_place *)map)->now.fs, offset))
+  const struct ext *now = &((struct ext_place *)map)->now.fs;
+  uint32_t length = before->block_size < PLACE_PIECE ? before->block_size : PLACE_PIECE;
+  if (now->inode_size != before->inode_size || !is_of_inodes (before, offset / before->block_size))
     return false;
-  for (uint32_t at = 0; at + size <= is.length && first + at + size <= before->block_size; at += size)
-    if (ext_is_file (was + first + at)
-        && (ext_is_cleared (is.data + at) || !ext_is_inode (before, is.data + at)))
+  for (uint64_t at = offset; at < offset + PLACE_PIECE; at += length) {
+    uint64_t block = at / before->block_size;
+    if (is_of_inodes (before, block)
+        && !block_is_spared (before, now, block, (uint32_t)(at % before->block_size), length))
       return false;
+  }
   return true;
 }
 

@@ -9,6 +9,9 @@
 /* Bytes that are read to see whether tables have their form; the first where they mostly have. */
 #define FORM_MAX (256u << 10)
 #define FORM_SUSPICIOUS_MAX (1u << 20)
+/* The same to see that no file was lost where much is zero now; so many that lost one leave no doubt. */
+#define SPARED_MAX (32u << 20)
+#define LOST_ENOUGH 16u
 
 struct maps {
   struct guardd_observation *seen;
@@ -18,7 +21,8 @@ struct maps {
   struct view view_before;
   struct place_map *map;             /* NULL: they cannot be read */
   bool added[GUARDD_STRUCTURES_MAX]; /* what was freed of it */
-  uint64_t form_bytes;               /* read so far */
+  uint64_t form_bytes, spared_bytes; /* read so far */
+  uint32_t lost;                     /* pieces that were not spared */
 };
 
 /* The innermost structure that holds a byte of the disk; *inside: where in it. */
@@ -140,25 +144,37 @@ is_suspicious (uint64_t kind)
   return kind != GUARDD_CHANGE_OTHER && kind != GUARDD_CHANGE_FROM_ZERO && kind != GUARDD_CHANGE_LOW_TO_MID;
 }
 
-/* FREE for a piece of a table of which only what nobody used was cleared, RUINED for one that has lost its
- * form; reads some of them.
- */
-static enum guardd_change_place
-place_by_form (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
+static uint64_t
+all_read (const struct maps *maps)
 {
-  const struct view_source *now = maps->views->of[maps->open].source;
-  struct place_map *map = maps->map;
-  bool suspicious = is_suspicious (kind), table = place == GUARDD_PLACE_METADATA;
-  if ((!suspicious && !table) || maps->form_bytes >= (suspicious ? FORM_SUSPICIOUS_MAX : FORM_MAX))
-    return place;
-  uint64_t read = now->read_bytes + maps->before->read_bytes;
+  return maps->views->of[maps->open].source->read_bytes + maps->before->read_bytes;
+}
+
+static bool
+is_spared (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
+{
   bool cleared = kind == GUARDD_CHANGE_TO_ZERO || kind == GUARDD_CHANGE_COLLAPSED;
-  if (table && cleared && map->spared && map->spared (map, inside))
-    place = GUARDD_PLACE_FREE;
-  else if (map->ruined && map->ruined (map, inside, place))
-    place = GUARDD_PLACE_RUINED;
-  maps->form_bytes += now->read_bytes + maps->before->read_bytes - read;
-  return place;
+  if (place != GUARDD_PLACE_METADATA || !cleared || maps->map->spared == NULL || maps->lost >= LOST_ENOUGH
+      || maps->spared_bytes >= SPARED_MAX)
+    return false;
+  uint64_t read = all_read (maps);
+  bool spared = maps->map->spared (maps->map, inside);
+  maps->spared_bytes += all_read (maps) - read;
+  maps->lost += !spared;
+  return spared;
+}
+
+static bool
+is_ruined (struct maps *maps, uint64_t inside, enum guardd_change_place place, uint64_t kind)
+{
+  bool suspicious = is_suspicious (kind);
+  if (maps->map->ruined == NULL || (!suspicious && place != GUARDD_PLACE_METADATA)
+      || maps->form_bytes >= (suspicious ? FORM_SUSPICIOUS_MAX : FORM_MAX))
+    return false;
+  uint64_t read = all_read (maps);
+  bool ruined = maps->map->ruined (maps->map, inside, place);
+  maps->form_bytes += all_read (maps) - read;
+  return ruined;
 }
 
 static enum guardd_change_place
@@ -172,7 +188,10 @@ place_of (struct maps *maps, uint64_t offset, uint64_t kind)
     open_maps (maps, structure);
   if (maps->map == NULL)
     return GUARDD_PLACE_UNKNOWN;
-  return place_by_form (maps, inside, maps->map->of (maps->map, inside), kind);
+  enum guardd_change_place place = maps->map->of (maps->map, inside);
+  return is_spared (maps, inside, place, kind)   ? GUARDD_PLACE_FREE
+         : is_ruined (maps, inside, place, kind) ? GUARDD_PLACE_RUINED
+                                                 : place;
 }
 
 void

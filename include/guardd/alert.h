@@ -6,7 +6,9 @@
  * alert, once, or says that it could not.
  *
  * Concurrency: one call at a time per instance, on a thread of the core's that nothing else waits for.  Give
- * up when progress() returns nonzero; call it at least every second.
+ * up when progress() returns nonzero; call it at least every second.  open() is also how a configuration is
+ * tried, on any thread, while another instance is in use: it takes nothing that only one can have, tells
+ * nobody anything, and returns at once.
  */
 #ifndef GUARDD_ALERT_H
 #define GUARDD_ALERT_H

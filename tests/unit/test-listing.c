@@ -40,6 +40,9 @@ test_gone (void)
   check ("{" BEFORE (1000) DELETED (150) "\"emptied\": {\"files\": 0}}", "");
   check ("{" BEFORE (100) DELETED (60) "\"emptied\": {\"files\": 0}}", "");
   check ("{" BEFORE (1000) DELETED (600) "\"now\": {\"files\": 400, \"problems\": 1}}", "files-gone warn");
+  check ("{\"before\": {\"files\": 1000, \"problems\": 1}, " DELETED (600) "\"now\": {\"files\": 400, "
+                                                                           "\"problems\": 1}}",
+         "files-gone critical");
 }
 
 static void
