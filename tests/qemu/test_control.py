@@ -97,14 +97,28 @@ def test_one_doctor_at_a_time(bed):
 
 
 def test_an_alert_that_cannot_be_used_is_found_before_it_is_needed(bed):
+    secret = bed.run / "secret"
     bed.guardd(daemon="accelerator = tcg\n",
-               alert="[alert good]\ntype = syslog\n[alert hook]\ntype = webhook\nurl = http://127.0.0.1:9/\nsecret_file = /nowhere/secret\n")
-    check = subprocess.run([bed.build / "guardd", "-t", "-c", bed.daemon.config_path], capture_output=True, text=True, timeout=60, check=False)
-    assert check.returncode == 1 and "[alert hook]: " in check.stderr and "/nowhere/secret" in check.stderr, check
-    with connect(bed) as client:
-        found = {finding["check"]: finding for finding in client.execute("doctor")["findings"]}
-    equal((found["alert good"]["level"], found["alert hook"]["level"]), ("ok", "error"))
-    assert "/nowhere/secret" in found["alert hook"]["message"], found
+               alert=f"[alert good]\ntype = syslog\n[alert hook]\ntype = webhook\nurl = http://127.0.0.1:9/\nsecret_file = {secret}\n")
+
+    def doctor(name="hook"):
+        with connect(bed) as client:
+            finding, = [finding for finding in client.execute("doctor")["findings"] if finding["check"] == f"alert {name}"]
+        return finding
+
+    def check():
+        return subprocess.run([bed.build / "guardd", "-t", "-c", bed.daemon.config_path], capture_output=True, text=True, timeout=60, check=False)
+
+    failed = check()
+    assert failed.returncode == 1 and "[alert hook]: " in failed.stderr and str(secret) in failed.stderr, failed
+    equal((doctor("good")["level"], doctor()["level"]), ("ok", "error"))
+    assert str(secret) in doctor()["message"], doctor()
+    secret.write_text("key")
+    equal((check().returncode, doctor()["level"], doctor()["advice"]), (0, "error", "restart guardd"))
+    bed.daemon.restart()
+    equal(doctor()["level"], "ok")
+    secret.unlink()
+    equal(doctor()["level"], "warning")  # it is in use all the same, until guardd ends
 
 
 main()
