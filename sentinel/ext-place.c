@@ -230,7 +230,9 @@ ext_place_open (const struct view *now, const struct view *before)
   struct ext_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_ruined, place_freed, place_close, place_spared };
+  place->map = (struct place_map){
+    .of = place_of, .ruined = place_ruined, .freed = place_freed, .close = place_close, .spared = place_spared
+  };
   const struct ext *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->now, now) && side_open (&place->before, before) && is->block_size == was->block_size
       && memcmp (is->super + 0x68, was->super + 0x68, 16) == 0) {

@@ -2,10 +2,11 @@
 /*
  * Clusters of an NTFS volume by its $Bitmap, which is written some time after the change, and whose log is
  * not read: a file may have been deleted and its clusters discarded or given to another one while both maps
- * still have them in use.  So nothing is ever said to be kept, only "in use, by maps that are late".
+ * still have them in use.  So they are "in use, by maps that are late", and kept only where the file's record
+ * was written meanwhile and says so.
  */
 #include "bytes.h"
-#include "ntfs.h"
+#include "ntfs-kept.h"
 #include "place-map.h"
 
 #define WINDOW 4096u /* bytes of the map: 32,768 clusters */
@@ -21,6 +22,7 @@ struct side {
 struct ntfs_place {
   struct place_map map;
   struct side now, before;
+  struct ntfs_kept *kept;
 };
 
 enum use { USE_UNKNOWN, USE_FREE, USE_TAKEN };
@@ -59,6 +61,15 @@ is_metadata (const struct ntfs *fs, uint64_t offset)
   return offset < 4096 || (offset >= fs->mft / 4096 * 4096 && offset < fs->mft + 16ull * fs->record);
 }
 
+static bool
+is_of_mft (const struct side *side, uint64_t offset)
+{
+  for (uint32_t i = 0; i < side->mft.n_runs; i++)
+    if (offset >= side->mft.runs[i].offset && offset - side->mft.runs[i].offset < side->mft.runs[i].length)
+      return true;
+  return false;
+}
+
 static enum guardd_change_place
 place_of (struct place_map *map, uint64_t offset)
 {
@@ -71,16 +82,22 @@ place_of (struct place_map *map, uint64_t offset)
     return GUARDD_PLACE_UNKNOWN;
   if (now == USE_FREE)
     return GUARDD_PLACE_FREE;
-  return before == USE_FREE ? GUARDD_PLACE_NEW : GUARDD_PLACE_LATE;
+  if (before == USE_FREE)
+    return GUARDD_PLACE_NEW;
+  return !is_of_mft (&place->now, offset) && ntfs_kept_has (place->kept, offset) ? GUARDD_PLACE_KEPT
+                                                                                 : GUARDD_PLACE_LATE;
 }
 
-static bool
-is_of_mft (const struct side *side, uint64_t offset)
+static void
+place_note (struct place_map *map, uint64_t offset)
 {
-  for (uint32_t i = 0; i < side->mft.n_runs; i++)
-    if (offset >= side->mft.runs[i].offset && offset - side->mft.runs[i].offset < side->mft.runs[i].length)
-      return true;
-  return false;
+  struct ntfs_place *place = (struct ntfs_place *)map;
+  uint8_t now[NTFS_RECORD_MAX], before[NTFS_RECORD_MAX];
+  if (!is_of_mft (&place->now, offset) || !is_of_mft (&place->before, offset))
+    return;
+  for (uint64_t at = offset; at < offset + PLACE_PIECE; at += place->now.fs.record)
+    if (ntfs_read_record (&place->now.fs, at, now) && ntfs_read_record (&place->before.fs, at, before))
+      ntfs_kept_add (place->kept, &place->now.fs, now, before);
 }
 
 /* Records keep their magic when their file is deleted.  One that could not be written whole says so. */
@@ -118,6 +135,7 @@ place_ruined (struct place_map *map, uint64_t offset, enum guardd_change_place w
 static void
 place_close (struct place_map *map)
 {
+  ntfs_kept_free (((struct ntfs_place *)map)->kept);
   free (map);
 }
 
@@ -127,9 +145,12 @@ ntfs_place_open (const struct view *now, const struct view *before)
   struct ntfs_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_ruined, NULL, place_close };
-  if (side_open (&place->now, now) && side_open (&place->before, before)
-      && place->now.fs.cluster == place->before.fs.cluster
+  place->map = (struct place_map){
+    .of = place_of, .note = place_note, .ruined = place_ruined, .close = place_close
+  };
+  place->kept = ntfs_kept_new ();
+  if (place->kept && side_open (&place->now, now) && side_open (&place->before, before)
+      && place->now.fs.cluster == place->before.fs.cluster && place->now.fs.record == place->before.fs.record
       && memcmp (place->now.fs.serial, place->before.fs.serial, sizeof place->now.fs.serial) == 0)
     return &place->map;
   place_close (&place->map);

@@ -64,9 +64,10 @@ take_runs (const struct ntfs *fs, const uint8_t *at, const uint8_t *end, struct 
     at += 1 + n_length + n_offset;
     lcn = (int64_t)((uint64_t)lcn + offset);
     uint64_t clusters = fs->view->length / fs->cluster;
-    if (n_offset == 0 || (uint64_t)lcn >= clusters || length > clusters - (uint64_t)lcn)
+    bool hole = n_offset == 0;
+    if (length > clusters || (!hole && ((uint64_t)lcn >= clusters || length > clusters - (uint64_t)lcn)))
       return false;
-    stream->runs[stream->n_runs].offset = (uint64_t)lcn * fs->cluster;
+    stream->runs[stream->n_runs].offset = hole ? NTFS_HOLE : (uint64_t)lcn * fs->cluster;
     stream->runs[stream->n_runs++].length = length * fs->cluster;
   }
   return true;
@@ -119,7 +120,8 @@ ntfs_read_stream (const struct ntfs *fs, const struct ntfs_stream *stream, uint6
       continue;
     }
     size_t take = run - offset < length ? (size_t)(run - offset) : length;
-    if (!view_read (fs->view, stream->runs[i].offset + offset, data, take))
+    if (stream->runs[i].offset == NTFS_HOLE
+        || !view_read (fs->view, stream->runs[i].offset + offset, data, take))
       return false;
     data += take;
     length -= take;

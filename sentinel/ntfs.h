@@ -14,6 +14,8 @@
 #define NTFS_BITMAP 6u /* record of the volume's map of clusters */
 #define NTFS_DATA 0x80u
 #define NTFS_RECORD_BITMAP 0xb0u
+#define NTFS_IN_USE 1u /* flag of a record, at byte 22 */
+#define NTFS_HOLE UINT64_MAX
 
 struct ntfs {
   const struct view *view;
@@ -26,7 +28,7 @@ struct ntfs_stream {
   uint64_t size;
   uint32_t n_runs;
   struct {
-    uint64_t offset, length; /* bytes */
+    uint64_t offset, length; /* bytes; offset NTFS_HOLE: on no cluster */
   } runs[NTFS_RUNS_MAX];
   uint8_t resident[NTFS_RECORD_MAX];
   bool is_resident;
@@ -42,5 +44,6 @@ bool ntfs_read_record (const struct ntfs *fs, uint64_t at, uint8_t *record);
 /* The unnamed attribute of a type in a record; one that is spread over several records is not found. */
 bool ntfs_find_stream (const struct ntfs *fs, const uint8_t *record, uint32_t type,
                        struct ntfs_stream *stream);
+/* Not of a stream with holes in that part. */
 bool ntfs_read_stream (const struct ntfs *fs, const struct ntfs_stream *stream, uint64_t offset,
                        uint8_t *data, size_t length);

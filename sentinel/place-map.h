@@ -27,15 +27,18 @@ struct place_freed {
 struct place_map {
   /* Of the block at `offset`, bytes from the filesystem's start. */
   enum guardd_change_place (*of) (struct place_map *map, uint64_t offset);
+  /* Told of every block that changed, before the first is asked for.  NULL: it needs no more than the maps.
+   */
+  void (*note) (struct place_map *map, uint64_t offset);
   /* Whether a piece of 4096 bytes in such a place had the form of one of the filesystem's tables, and has it
    * no longer: not by entropy, since files that are small lie among inodes. */
   bool (*ruined) (struct place_map *map, uint64_t offset, enum guardd_change_place place);
   /* NULL: what was freed is not known. */
   void (*freed) (struct place_map *map, struct place_freed *freed);
-  void (*close) (struct place_map *map);
   /* Whether a piece of a table of which much is zero now has lost no entry that was in use.  NULL: not known.
    */
   bool (*spared) (struct place_map *map, uint64_t offset);
+  void (*close) (struct place_map *map);
 };
 
 /* NULL: it is not the same filesystem in both, or one cannot be read.  The views must outlive the map. */

@@ -12,11 +12,15 @@
 /* The same to see that no file was lost where much is zero now; so many that lost one leave no doubt. */
 #define SPARED_MAX (32u << 20)
 #define LOST_ENOUGH 16u
+/* And of tables to learn which files were written. */
+#define NOTED_MAX (2u << 20)
 
 struct maps {
   struct guardd_observation *seen;
   const struct probe_views *views;
   struct view_source *before;
+  const struct wire_run *runs;
+  uint32_t n_runs;
   uint32_t open; /* whose maps are open; GUARDD_STRUCTURES_MAX: nobody's */
   struct view view_before;
   struct place_map *map;             /* NULL: they cannot be read */
@@ -115,6 +119,22 @@ close_maps (struct maps *maps)
   maps->open = GUARDD_STRUCTURES_MAX;
 }
 
+static uint64_t
+all_read (const struct maps *maps)
+{
+  return maps->views->of[maps->open].source->read_bytes + maps->before->read_bytes;
+}
+
+static void
+note_changes (struct maps *maps)
+{
+  uint64_t read = all_read (maps), inside;
+  for (uint32_t i = 0; i < maps->n_runs; i++)
+    for (uint64_t at = 0; at < maps->runs[i].length && all_read (maps) - read < NOTED_MAX; at += PIECE)
+      if (find_structure (maps, maps->runs[i].offset + at, &inside) == maps->open)
+        maps->map->note (maps->map, inside);
+}
+
 static void
 open_maps (struct maps *maps, uint32_t structure)
 {
@@ -136,18 +156,14 @@ open_maps (struct maps *maps, uint32_t structure)
     maps->map = ntfs_place_open (now, &maps->view_before);
     break;
   }
+  if (maps->map && maps->map->note)
+    note_changes (maps);
 }
 
 static bool
 is_suspicious (uint64_t kind)
 {
   return kind != GUARDD_CHANGE_OTHER && kind != GUARDD_CHANGE_FROM_ZERO && kind != GUARDD_CHANGE_LOW_TO_MID;
-}
-
-static uint64_t
-all_read (const struct maps *maps)
-{
-  return maps->views->of[maps->open].source->read_bytes + maps->before->read_bytes;
 }
 
 static bool
@@ -201,7 +217,12 @@ place_runs (struct guardd_observation *seen, const struct probe_views *views, st
   struct maps *maps = calloc (1, sizeof *maps);
   if (maps == NULL)
     return;
-  *maps = (struct maps){ .seen = seen, .views = views, .before = before, .open = GUARDD_STRUCTURES_MAX };
+  *maps = (struct maps){ .seen = seen,
+                         .views = views,
+                         .before = before,
+                         .runs = runs,
+                         .n_runs = n_runs,
+                         .open = GUARDD_STRUCTURES_MAX };
   for (uint32_t i = 0; i < n_runs; i++) {
     if (runs[i].kind >= GUARDD_CHANGE_CLASSES)
       continue;

@@ -175,7 +175,7 @@ xfs_place_open (const struct view *now, const struct view *before)
   struct xfs_place *place = calloc (1, sizeof *place);
   if (place == NULL)
     return NULL;
-  place->map = (struct place_map){ place_of, place_ruined, NULL, place_close };
+  place->map = (struct place_map){ .of = place_of, .ruined = place_ruined, .close = place_close };
   const struct xfs *is = &place->now.fs, *was = &place->before.fs;
   if (side_open (&place->before, before, 0) && side_open (&place->now, now, xfs_head (was))
       && is->block == was->block && is->group_blocks == was->group_blocks

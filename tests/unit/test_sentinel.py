@@ -359,17 +359,42 @@ def test_xfs_deletion_and_trim_show_in_the_log_before_they_are_in_place(_):
 def test_ntfs_clusters_in_use_are_in_use_by_a_late_map(_):
     with image(256 * MIB, "mkntfs", "-q", "-F") as disk:
         before, file = disk.parent / "before", disk.parent / "file"
-        file.write_bytes(os.urandom(10 * MIB))
+        content = os.urandom(10 * MIB)
+        file.write_bytes(content)
         run("ntfscp", disk, file, "file")
         run("cp", disk, before)
-        file.write_bytes(os.urandom(10 * MIB))
-        run("ntfscp", disk, file, "file")
-        other = look(disk, before)["other"]
-        assert other["late"] >= 9 * MIB and other["kept"] == 0, other
+        overwrite(disk, disk.read_bytes().index(content[:4096]), bytes(10 * MIB))
+        zeroed = look(disk, before)["to_zero"]
+        assert zeroed["late"] >= 9 * MIB and zeroed["kept"] == 0, zeroed
         run("cp", before, disk)
         run("ntfscp", disk, file, "another")
         other = look(disk, before)["other"]
         assert other["new"] >= 9 * MIB and other["late"] < MIB, other
+
+
+def test_ntfs_clusters_of_a_file_whose_record_was_written_are_kept(_):
+    with image(256 * MIB, "mkntfs", "-q", "-F") as disk:
+        before, folder = disk.parent / "before", disk.parent / "mount"
+        folder.mkdir()
+
+        def mounted_ntfs(script):
+            run("unshare", "-m", "sh", "-ec", f"ntfs-3g {disk} {folder}; cd {folder}; {script}; cd /; umount {folder}")
+
+        mounted_ntfs("for i in $(seq 10); do dd if=/dev/urandom of=f$i bs=1M count=2 2>/dev/null; done")
+        run("cp", disk, before)
+        mounted_ntfs("for i in $(seq 10); do dd if=/dev/zero of=f$i bs=1M count=2 conv=notrunc 2>/dev/null; done")
+        zeroed = look(disk, before)["to_zero"]
+        assert zeroed["kept"] == 20 * MIB, zeroed
+        # Longer than it was: what it had is kept, what it got is new.
+        run("cp", before, disk)
+        mounted_ntfs("dd if=/dev/urandom of=f10 bs=1M count=4 conv=notrunc 2>/dev/null")
+        other = look(disk, before)["other"]
+        assert other["kept"] == 2 * MIB and other["new"] >= 2 * MIB - 65536, other
+        # Deleted, and its clusters given to another file in the same record.
+        run("cp", before, disk)
+        mounted_ntfs("rm f*; for i in $(seq 10); do dd if=/dev/urandom of=g$i bs=1M count=2 2>/dev/null; done")
+        other = look(disk, before)["other"]
+        assert other["kept"] == 0 and other["late"] >= 10 * MIB, other
 
 
 def test_a_format_over_a_filesystem_shows_as_another_one(_):
