@@ -5,22 +5,20 @@
 #include "bytes.h"
 #include "probe.h"
 
-#define SUPER_AT 65536u
 #define COPY_AT (64u * 1024 * 1024)
-#define SUPER_SIZE BTRFS_SUPER_SIZE
 
-static bool
-read_super (const struct view *view, uint64_t at, uint8_t super[SUPER_SIZE])
+bool
+btrfs_read_super (const struct view *view, uint64_t at, uint8_t super[BTRFS_SUPER_SIZE])
 {
-  return view_read (view, at, super, SUPER_SIZE) && memcmp (super + 0x40, "_BHRfS_M", 8) == 0
+  return view_read (view, at, super, BTRFS_SUPER_SIZE) && memcmp (super + 0x40, "_BHRfS_M", 8) == 0
          && le64 (super + 0x30) == at;
 }
 
 bool
 probe_btrfs (struct probe *probe, const struct view *view, const char *path)
 {
-  uint8_t super[SUPER_SIZE], copy[SUPER_SIZE];
-  if (!read_super (view, SUPER_AT, super))
+  uint8_t super[BTRFS_SUPER_SIZE], copy[BTRFS_SUPER_SIZE];
+  if (!btrfs_read_super (view, BTRFS_SUPER_AT, super))
     return false;
   struct guardd_structure *btrfs = probe_add (probe, GUARDD_STRUCTURE_BTRFS, view, path);
   if (btrfs == NULL)
@@ -39,8 +37,8 @@ probe_btrfs (struct probe *probe, const struct view *view, const char *path)
     btrfs->flags |= GUARDD_STRUCTURE_DAMAGED;
   if (trees == BTRFS_TREES_ONE_COPY)
     btrfs->flags |= GUARDD_STRUCTURE_BACKUP_BAD;
-  if (view->length >= COPY_AT + SUPER_SIZE && btrfs->total_bytes > COPY_AT + SUPER_SIZE
-      && (!read_super (view, COPY_AT, copy) || memcmp (copy + 0x20, super + 0x20, 16)))
+  if (view->length >= COPY_AT + BTRFS_SUPER_SIZE && btrfs->total_bytes > COPY_AT + BTRFS_SUPER_SIZE
+      && (!btrfs_read_super (view, COPY_AT, copy) || memcmp (copy + 0x20, super + 0x20, 16)))
     btrfs->flags |= GUARDD_STRUCTURE_BACKUP_BAD;
   return true;
 }

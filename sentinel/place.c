@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "place.h"
 
+#include "btrfs.h"
 #include "bytes.h"
+#include "content.h"
 #include "packed.h"
 #include "place-map.h"
 
@@ -46,20 +48,6 @@ find_structure (const struct maps *maps, uint64_t offset, uint64_t *inside)
   return GUARDD_STRUCTURES_MAX;
 }
 
-/* Collision entropy of a block of 4096: that of random bytes is 7.9 bits, of compressed ones 7.8 and more;
- * text and programs have less than 6. */
-static bool
-is_ordinary (const uint8_t *data)
-{
-  uint32_t counts[256] = { 0 };
-  uint64_t collisions = 0;
-  for (uint32_t i = 0; i < PIECE; i++)
-    counts[data[i]]++;
-  for (uint32_t i = 0; i < 256; i++)
-    collisions += (uint64_t)counts[i] * counts[i];
-  return collisions > (uint64_t)PIECE * PIECE / 128;
-}
-
 /* What the blocks of a sample are. */
 struct kinds {
   uint32_t read, low, high, packed;
@@ -73,7 +61,7 @@ look_at (const struct place_sample *sample, const struct view *view)
   for (uint32_t i = 0; i < sample->n; i++) {
     if (!view_read (view, sample->at[i], data, sizeof data))
       continue;
-    bool ordinary = is_ordinary (data);
+    bool ordinary = content_is_ordinary (data);
     kinds.read++;
     kinds.low += ordinary && !bytes_are_zero (data, sizeof data);
     kinds.high += !ordinary;
@@ -231,4 +219,10 @@ place_runs (struct guardd_observation *seen, const struct probe_views *views, st
   }
   close_maps (maps);
   free (maps);
+  for (uint32_t i = 0; i < seen->n_structures && before->size > 0; i++)
+    if (seen->structures[i].kind == GUARDD_STRUCTURE_BTRFS) {
+      struct view then = views->of[i];
+      then.source = before;
+      btrfs_add_changes (seen, &views->of[i], &then);
+    }
 }

@@ -15,9 +15,12 @@
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t length);
 
+#define BTRFS_GENERATION (65536u + 0x48u)
+
 struct input {
   const uint8_t *data;
   size_t length;
+  bool older; /* the disk as it was: a byte of each page is another, and a btrfs has written nothing yet */
 };
 
 static const uint8_t *
@@ -27,6 +30,18 @@ find_page (const struct input *input, uint64_t number)
     if (le32 (input->data + at) == number)
       return input->data + at + 4;
   return NULL;
+}
+
+static void
+make_older (uint8_t *page, uint64_t number, size_t skip, size_t take)
+{
+  for (size_t i = skip; i < skip + take; i++) {
+    uint64_t at = number * PAGE + i;
+    if (i == 0x58)
+      page[i - skip] ^= 1;
+    if (at >= BTRFS_GENERATION && at < BTRFS_GENERATION + 8)
+      page[i - skip] = 0;
+  }
 }
 
 static bool
@@ -41,6 +56,8 @@ read_input (void *opaque, uint64_t offset, void *data, size_t length)
       memcpy (to, page + skip, take);
     else
       memset (to, 0, take);
+    if (input->older)
+      make_older (to, offset / PAGE, skip, take);
     to += take;
     offset += take;
     length -= take;
@@ -66,7 +83,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
 {
   static struct guardd_observation seen;
   static struct probe_views views;
-  struct input input = { data, length };
+  struct input input = { data, length, false }, older = { data, length, true };
   if (length < 8 + RECORD)
     return 0;
   struct view_source now = { .read = read_input,
@@ -75,6 +92,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
                              .budget = 4u << 20,
                              .budget_calls = 2000 };
   struct view_source before = now;
+  before.opaque = &older;
   struct wire_run runs[8];
   for (uint32_t i = 0; i < 8; i++)
     runs[i] = (struct wire_run){ (uint64_t)i * 9 * PAGE, 2 * PAGE, i % GUARDD_CHANGE_CLASSES };

@@ -129,6 +129,7 @@ main (int argc, char **argv)
   print_places ("to_zero", seen.changed[GUARDD_CHANGE_TO_ZERO]);
   print_places ("other", seen.changed[GUARDD_CHANGE_OTHER]);
   print_places ("high", seen.changed[GUARDD_CHANGE_LOW_TO_HIGH]);
+  print_places ("collapsed", seen.changed[GUARDD_CHANGE_COLLAPSED]);
   print_number ("freed_inodes", seen.exchange.freed_inodes);
   print_number ("new_inodes", seen.exchange.new_inodes);
   print_number ("taken_bytes", seen.exchange.taken_bytes);

@@ -470,6 +470,37 @@ def test_btrfs_trees_that_are_whole_are_followed(_):
             equal((options, structures(disk)["", "btrfs"]["flags"]), (options, ["counted", "lagging"]))
 
 
+def test_btrfs_content_that_files_were_overwritten_with_is_kept(_):
+    """btrfs writes nothing in place: which blocks changed does not say it."""
+    each = "for i in $(seq 20); do"
+    overwrite_all = "of=f$i bs=1M count=2 conv=notrunc iflag=fullblock 2>/dev/null; done"
+    cases = {  # MiB that are gone, MiB of high entropy in their place
+        f"{each} dd if=/dev/zero {overwrite_all}": (40, 0),
+        f"{each} tr '\\0' '\\314' </dev/zero | dd {overwrite_all}": (40, 0),
+        f"{each} dd if=/dev/urandom {overwrite_all}": (0, 40),
+        f"{each} dd if=/dev/zero of=f$i bs=64k seek=$i count=1 conv=notrunc 2>/dev/null; done": (1.25, 0),
+        "dd if=/dev/zero of=g bs=1M count=50 2>/dev/null; sync; rm g; dd if=/dev/zero of=h bs=1M count=40 2>/dev/null": (0, 0),
+        f"{each} cp f$i x; mv x f$i; done; btrfs -q subvolume snapshot . s; sync; rm f1": (0, 0),
+        f"{each} dd if=f$i bs=1M 2>/dev/null | dd {overwrite_all}": (0, 0),
+        "btrfs -q filesystem defragment -rf .; btrfs -q balance start --full-balance .": (0, 0),
+    }
+    for options in ("noatime", "noatime,compress-force=zstd"):
+        with image(512 * MIB, "mkfs.btrfs", "-q") as disk:
+            before, remount = disk.parent / "before", f"mount -o remount,{options} $M; "
+            mounted(disk, f"{remount} {each} seq $((i * 1000000)) 1000000000 | head -c 2097152 >f$i; done; sync")
+            run("cp", disk, before)
+            for script, (gone, high) in cases.items():
+                run("cp", before, disk)
+                mounted(disk, f"{remount} {script}; sync")
+                seen = look(disk, before)
+                kept = ((seen["to_zero"]["kept"] + seen["collapsed"]["kept"]) / MIB, seen["high"]["kept"] / MIB)
+                assert all(is_near(*pair) for pair in zip(kept, (gone, high))), (options, script, kept, seen)
+
+
+def is_near(seen, expected):
+    return abs(seen - expected) <= expected / 10
+
+
 def test_btrfs_trees_that_are_overwritten_are_damaged(_):
     with image(512 * MIB, "mkfs.btrfs", "-q", "-m", "dup") as disk:
         mounted(disk, BTRFS_IN_USE)
