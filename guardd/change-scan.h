@@ -12,14 +12,14 @@
 
 typedef struct {
   GArray *runs;        /* struct wire_run; at most WIRE_RUNS_MAX */
-  guint64 data_factor; /* each run but the zero ones stands for so many */
+  guint64 data_factor; /* each run of the sample stands for so many */
 } ChangeScan;
 
 void change_scan_clear (ChangeScan *scan);
 /* now, before: the same disk.  Blocks that became zero are all told, by the images' indexes.  Of the others
- * those that are in the sample, whose blocks of `before` alone are read.  Where none was taken (NULL, or
- * empty: the storage has cloned the disk, or too many snapshots waited) some are chosen now, and read from
- * both. */
+ * where they are (WIRE_CHANGED), and those that are in the sample, whose blocks of `before` alone are read.
+ * Where none was taken (NULL, or empty: the storage has cloned the disk, or too many snapshots waited) some
+ * are chosen now, and read from both. */
 bool change_scan (StorageReader *now, StorageReader *before, ContentSample *sample, ChangeScan *scan,
                   GError **error);
 

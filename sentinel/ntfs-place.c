@@ -10,13 +10,14 @@
 #include "place-map.h"
 
 #define WINDOW 4096u /* bytes of the map: 32,768 clusters */
+#define NOTED 65536u /* bytes of the MFT that are compared at a time */
 #define NOWHERE UINT64_MAX
 
 struct side {
   struct ntfs fs;
   struct ntfs_stream bitmap, mft;
   uint64_t window_at; /* byte of the map */
-  uint8_t window[WINDOW];
+  uint8_t window[WINDOW], noted[NOTED];
 };
 
 struct ntfs_place {
@@ -88,16 +89,40 @@ place_of (struct place_map *map, uint64_t offset)
                                                                                  : GUARDD_PLACE_LATE;
 }
 
+/* Whole records of the MFT as it is now. */
 static void
-place_note (struct place_map *map, uint64_t offset)
+note_records (struct ntfs_place *place, uint64_t offset, size_t length)
+{
+  struct side *is = &place->now, *was = &place->before;
+  if (!view_read (is->fs.view, offset, is->noted, length)
+      || !view_read (was->fs.view, offset, was->noted, length))
+    return;
+  for (size_t at = 0; at < length; at += is->fs.record) {
+    uint8_t *now = is->noted + at, *before = was->noted + at;
+    if (memcmp (now, before, is->fs.record) != 0 && is_of_mft (was, offset + at)
+        && ntfs_mend_record (&is->fs, now) && ntfs_mend_record (&was->fs, before))
+      ntfs_kept_add (place->kept, &is->fs, now, before);
+  }
+}
+
+/* Records that begin in the stretch. */
+static void
+place_note (struct place_map *map, uint64_t offset, uint64_t length)
 {
   struct ntfs_place *place = (struct ntfs_place *)map;
-  uint8_t now[NTFS_RECORD_MAX], before[NTFS_RECORD_MAX];
-  if (!is_of_mft (&place->now, offset) || !is_of_mft (&place->before, offset))
-    return;
-  for (uint64_t at = offset; at < offset + PLACE_PIECE; at += place->now.fs.record)
-    if (ntfs_read_record (&place->now.fs, at, now) && ntfs_read_record (&place->before.fs, at, before))
-      ntfs_kept_add (place->kept, &place->now.fs, now, before);
+  const struct ntfs_stream *mft = &place->now.mft;
+  uint64_t record = place->now.fs.record;
+  for (uint32_t i = 0; i < mft->n_runs; i++) {
+    uint64_t start = mft->runs[i].offset, n = mft->runs[i].length / record;
+    if (start >= offset + length || start + n * record <= offset)
+      continue;
+    uint64_t first = offset > start ? (offset - start + record - 1) / record : 0;
+    uint64_t end = (offset + length - start + record - 1) / record;
+    for (end = end < n ? end : n; first < end; first += NOTED / record) {
+      uint64_t left = end - first;
+      note_records (place, start + first * record, (left < NOTED / record ? left : NOTED / record) * record);
+    }
+  }
 }
 
 /* Records keep their magic when their file is deleted.  One that could not be written whole says so. */

@@ -29,9 +29,9 @@ read_boot (const uint8_t *boot, uint64_t length, struct ntfs *fs)
 }
 
 bool
-ntfs_read_record (const struct ntfs *fs, uint64_t at, uint8_t *record)
+ntfs_mend_record (const struct ntfs *fs, uint8_t *record)
 {
-  if (!view_read (fs->view, at, record, fs->record) || memcmp (record, "FILE", 4))
+  if (memcmp (record, "FILE", 4))
     return false;
   uint32_t usa = le16 (record + 4), n = le16 (record + 6);
   if (n != fs->record / 512 + 1 || usa + 2 * n > fs->record)
@@ -43,6 +43,12 @@ ntfs_read_record (const struct ntfs *fs, uint64_t at, uint8_t *record)
     memcpy (end, record + usa + 2 * i, 2);
   }
   return true;
+}
+
+bool
+ntfs_read_record (const struct ntfs *fs, uint64_t at, uint8_t *record)
+{
+  return view_read (fs->view, at, record, fs->record) && ntfs_mend_record (fs, record);
 }
 
 static bool

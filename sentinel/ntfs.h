@@ -41,6 +41,8 @@ enum ntfs_found ntfs_open (struct ntfs *fs, const struct view *view, uint8_t *bo
 /* Reads a record, of fs->record bytes, and puts back what the update sequence took out of its sectors' ends.
  */
 bool ntfs_read_record (const struct ntfs *fs, uint64_t at, uint8_t *record);
+/* The same with a record that was read as it is. */
+bool ntfs_mend_record (const struct ntfs *fs, uint8_t *record);
 /* The unnamed attribute of a type in a record; one that is spread over several records is not found. */
 bool ntfs_find_stream (const struct ntfs *fs, const uint8_t *record, uint32_t type,
                        struct ntfs_stream *stream);

@@ -14,8 +14,10 @@
 /* The same to see that no file was lost where much is zero now; so many that lost one leave no doubt. */
 #define SPARED_MAX (32u << 20)
 #define LOST_ENOUGH 16u
-/* And of tables to learn which files were written. */
-#define NOTED_MAX (2u << 20)
+/* And of tables to learn which files were written, where so much was overwritten with what is suspicious. */
+#define NOTED_MAX (16u << 20)
+#define NOTED_STEP (1u << 20)
+#define OVERWRITTEN_MIN (1u << 20)
 
 struct maps {
   struct guardd_observation *seen;
@@ -25,10 +27,10 @@ struct maps {
   uint32_t n_runs;
   uint32_t open; /* whose maps are open; GUARDD_STRUCTURES_MAX: nobody's */
   struct view view_before;
-  struct place_map *map;             /* NULL: they cannot be read */
-  bool added[GUARDD_STRUCTURES_MAX]; /* what was freed of it */
-  uint64_t form_bytes, spared_bytes; /* read so far */
-  uint32_t lost;                     /* pieces that were not spared */
+  struct place_map *map;                          /* NULL: they cannot be read */
+  bool added[GUARDD_STRUCTURES_MAX];              /* what was freed of it */
+  uint64_t form_bytes, spared_bytes, noted_bytes; /* read so far */
+  uint32_t lost;                                  /* pieces that were not spared */
 };
 
 /* The innermost structure that holds a byte of the disk; *inside: where in it. */
@@ -113,14 +115,42 @@ all_read (const struct maps *maps)
   return maps->views->of[maps->open].source->read_bytes + maps->before->read_bytes;
 }
 
+static bool
+is_much_overwritten (const struct maps *maps)
+{
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < maps->n_runs && bytes < OVERWRITTEN_MIN; i++) {
+    uint64_t kind = maps->runs[i].kind;
+    if (kind < GUARDD_CHANGE_CLASSES && kind != GUARDD_CHANGE_OTHER && kind != GUARDD_CHANGE_FROM_ZERO
+        && kind != GUARDD_CHANGE_ZERO_TO_HIGH)
+      bytes += maps->runs[i].length;
+  }
+  return bytes >= OVERWRITTEN_MIN;
+}
+
+/* What of a run lies in an extent of the structure whose maps are open. */
+static void
+note_part (struct maps *maps, const struct wire_run *run, const struct view_extent *extent)
+{
+  uint64_t at = run->offset > extent->offset ? run->offset : extent->offset;
+  uint64_t run_end = run->offset + run->length, end = extent->offset + extent->length;
+  for (end = run_end < end ? run_end : end; at < end && maps->noted_bytes < NOTED_MAX; at += NOTED_STEP) {
+    uint64_t read = all_read (maps);
+    maps->map->note (maps->map, extent->start + (at - extent->offset),
+                     end - at < NOTED_STEP ? end - at : NOTED_STEP);
+    maps->noted_bytes += all_read (maps) - read;
+  }
+}
+
 static void
 note_changes (struct maps *maps)
 {
-  uint64_t read = all_read (maps), inside;
+  const struct view *view = &maps->views->of[maps->open];
+  if (!is_much_overwritten (maps))
+    return;
   for (uint32_t i = 0; i < maps->n_runs; i++)
-    for (uint64_t at = 0; at < maps->runs[i].length && all_read (maps) - read < NOTED_MAX; at += PIECE)
-      if (find_structure (maps, maps->runs[i].offset + at, &inside) == maps->open)
-        maps->map->note (maps->map, inside);
+    for (uint32_t n = 0; n < view->n_extents && maps->runs[i].kind == WIRE_CHANGED; n++)
+      note_part (maps, &maps->runs[i], &view->extents[n]);
 }
 
 static void

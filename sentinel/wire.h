@@ -29,10 +29,15 @@ struct wire_start {
   uint64_t size_before; /* in the snapshot before; 0: there is none */
 };
 
-/* A stretch of what changed, in order of its offset. */
+/* A run that only says where something changed and is not zero: what it turned into nobody has looked at.
+ * May hold some that did not change. */
+#define WIRE_CHANGED GUARDD_CHANGE_CLASSES
+
+/* A stretch of what changed: all that became zero, then the sample of the rest, then all of the rest as
+ * WIRE_CHANGED; each of the three in order of its offset. */
 struct wire_run {
   uint64_t offset, length; /* bytes, multiples of 4096 */
-  uint64_t kind;           /* enum guardd_change_class */
+  uint64_t kind;           /* enum guardd_change_class, or WIRE_CHANGED */
 };
 
 struct wire_request {

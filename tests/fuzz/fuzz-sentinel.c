@@ -93,11 +93,13 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t length)
                              .budget_calls = 2000 };
   struct view_source before = now;
   before.opaque = &older;
-  struct wire_run runs[8];
+  struct wire_run runs[9];
   for (uint32_t i = 0; i < 8; i++)
     runs[i] = (struct wire_run){ (uint64_t)i * 9 * PAGE, 2 * PAGE, i % GUARDD_CHANGE_CLASSES };
+  runs[7].length = 1u << 20; /* enough to be told where else something changed */
+  runs[8] = (struct wire_run){ 0, 64u << 20, WIRE_CHANGED };
   probe_disk (&seen, &now, &views);
   check (&seen);
-  place_runs (&seen, &views, &before, runs, 8);
+  place_runs (&seen, &views, &before, runs, 9, 1);
   return 0;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define PIECE 4096u
+#define BLOCK 65536u
 
 static bool
 read_file (void *opaque, uint64_t offset, void *data, size_t length)
@@ -51,6 +52,23 @@ find_runs (int now, int before, uint64_t size, enum guardd_change_class other, s
     runs[n++] = (struct wire_run){ at, PIECE, memcmp (a, zeros, PIECE) ? other : GUARDD_CHANGE_TO_ZERO };
   }
   return n;
+}
+
+/* Behind n runs the blocks that those of what is not zero are in, as guardd tells them. */
+static uint32_t
+add_changed (struct wire_run *runs, uint32_t n)
+{
+  uint32_t all = n;
+  for (uint32_t i = 0; i < n; i++) {
+    uint64_t offset = runs[i].offset / BLOCK * BLOCK, end = offset + BLOCK;
+    if (runs[i].kind == GUARDD_CHANGE_TO_ZERO)
+      continue;
+    if (all > n && runs[all - 1].offset + runs[all - 1].length >= offset)
+      runs[all - 1].length = end - runs[all - 1].offset;
+    else
+      runs[all++] = (struct wire_run){ offset, BLOCK, WIRE_CHANGED };
+  }
+  return all;
 }
 
 static void
@@ -111,7 +129,7 @@ main (int argc, char **argv)
 {
   static struct guardd_observation seen;
   static struct probe_views views;
-  static struct wire_run runs[WIRE_RUNS_MAX];
+  static struct wire_run runs[2 * WIRE_RUNS_MAX];
   struct view_source now, before = { .size = 0 };
   int fd, fd_before;
   uint32_t n = 0;
@@ -123,7 +141,7 @@ main (int argc, char **argv)
     open_source (&before, &fd_before, argv[2]);
     n = find_runs (fd, fd_before, now.size < before.size ? now.size : before.size,
                    argc > 3 ? GUARDD_CHANGE_LOW_TO_HIGH : GUARDD_CHANGE_OTHER, runs);
-    place_runs (&seen, &views, &before, runs, n);
+    place_runs (&seen, &views, &before, runs, add_changed (runs, n));
   }
   printf ("{\"read_bytes\": %" PRIu64, now.read_bytes + before.read_bytes);
   print_places ("to_zero", seen.changed[GUARDD_CHANGE_TO_ZERO]);

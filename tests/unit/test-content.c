@@ -102,8 +102,8 @@ fill (guint8 *block, char letter, guint64 number)
   g_autoptr (GRand) rand = g_rand_new_with_seed ((guint32)(number * 7 + (guint)letter));
   for (guint i = 0; i < BLOCK; i++) {
     guint8 text = (guint8)words[(i * 7 + i / 64 + number) % (sizeof words - 1)];
-    guint8 noise = (guint8)g_rand_int (rand);
     bool noisy = letter == 'r' || (letter == 'm' && i / 16 % 2);
+    guint8 noise = noisy ? (guint8)g_rand_int (rand) : 0;
     block[i] = letter == 'z' ? 0 : noisy ? noise : text;
   }
   if (letter == 'T')
@@ -159,19 +159,29 @@ take (const Fixture *fixture, guint64 parent, const char *letters, ContentSample
 
 typedef guint64 Pieces[GUARDD_CHANGE_CLASSES];
 
-static void
-scan (const Fixture *fixture, guint64 now, guint64 before, ContentSample *sample, Pieces pieces)
+static ChangeScan
+scan_runs (const Fixture *fixture, guint64 now, guint64 before, ContentSample *sample)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (StorageReader) is = pool_image_open (fixture->pool, DOMAIN, now, "vda", &error);
   g_autoptr (StorageReader) was = pool_image_open (fixture->pool, DOMAIN, before, "vda", &error);
   g_assert_no_error (error);
   ChangeScan found = { 0 };
-  memset (pieces, 0, sizeof (Pieces));
   g_assert_true (change_scan (is, was, sample, &found, &error));
   g_assert_no_error (error);
+  g_assert_cmpuint (found.runs->len, <=, WIRE_RUNS_MAX);
+  return found;
+}
+
+static void
+scan (const Fixture *fixture, guint64 now, guint64 before, ContentSample *sample, Pieces pieces)
+{
+  ChangeScan found = scan_runs (fixture, now, before, sample);
+  memset (pieces, 0, sizeof (Pieces));
   for (guint i = 0; i < found.runs->len; i++) {
     const struct wire_run *run = &g_array_index (found.runs, struct wire_run, i);
+    if (run->kind == WIRE_CHANGED)
+      continue;
     pieces[run->kind] += run->length / 4096 * (run->kind == GUARDD_CHANGE_TO_ZERO ? 1 : found.data_factor);
   }
   change_scan_clear (&found);
@@ -230,6 +240,69 @@ test_zeroed_in_pieces (Fixture *fixture, const void *data)
   g_assert_cmpuint (pieces[GUARDD_CHANGE_COLLAPSED], <=, (1000 + 16) * (PIECES - 1));
 }
 
+/* How many blocks of each letter WIRE_CHANGED runs hold; *runs: of these. */
+static void
+count_told (const ChangeScan *found, const char *letters, guint told[256], guint *runs)
+{
+  guint64 end = 0;
+  *runs = 0;
+  memset (told, 0, 256 * sizeof *told);
+  for (guint i = 0; i < found->runs->len; i++) {
+    const struct wire_run *run = &g_array_index (found->runs, struct wire_run, i);
+    if (run->kind != WIRE_CHANGED)
+      continue;
+    g_assert_cmpuint (run->offset, >=, end); /* in order, and each block once */
+    end = run->offset + run->length;
+    g_assert_cmpuint (end, <=, strlen (letters) * (guint64)BLOCK);
+    for (guint64 at = run->offset / BLOCK; at < end / BLOCK; at++)
+      told[(guint8)letters[at]]++;
+    ++*runs;
+  }
+}
+
+/* Far more than a sample holds, changed and new; beside them what became zero and what stayed. */
+static void
+test_all_that_changed_is_told (Fixture *fixture, const void *data)
+{
+  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autofree char *before = g_strnfill (1000, 't'), *now = g_strnfill (1000, '.');
+  guint told[256], runs;
+  memset (before + 800, 'z', 100);
+  memset (now + 100, 'r', 500);
+  now[650] = 'p';
+  memset (now + 700, 'z', 50);
+  memset (now + 850, 'm', 50);
+  guint64 first = take (fixture, 0, before, NULL), second = take (fixture, first, now, sample);
+  for (guint i = 0; i < 2; i++) {
+    ChangeScan found = scan_runs (fixture, second, first, i ? NULL : sample);
+    count_told (&found, now, told, &runs);
+    g_assert_cmpuint (told['r'], ==, 500);
+    g_assert_cmpuint (told['p'], ==, 1);
+    g_assert_cmpuint (told['m'], ==, 50);
+    g_assert_cmpuint (told['z'], ==, 0);
+    g_assert_cmpuint (told['.'], ==, 0);
+    g_assert_cmpuint (runs, ==, 3);
+    change_scan_clear (&found);
+  }
+}
+
+/* More stretches than may be told: they are told with what is between them. */
+static void
+test_what_changed_in_too_many_places_is_told (Fixture *fixture, const void *data)
+{
+  enum { BLOCKS = 9000 };
+  g_autofree char *before = g_strnfill (BLOCKS, 'z'), *now = g_strnfill (BLOCKS, '.');
+  guint told[256], runs;
+  for (guint i = 0; i < BLOCKS; i += 2)
+    now[i] = 'p';
+  guint64 first = take (fixture, 0, before, NULL), second = take (fixture, first, now, NULL);
+  ChangeScan found = scan_runs (fixture, second, first, NULL);
+  count_told (&found, now, told, &runs);
+  g_assert_cmpuint (told['p'], ==, BLOCKS / 2);
+  g_assert_cmpuint (runs, <=, 4096);
+  change_scan_clear (&found);
+}
+
 #define TEST(name, function)                                                                                 \
   g_test_add ("/content/" name, Fixture, NULL, fixture_set_up, function, fixture_tear_down)
 
@@ -243,5 +316,7 @@ main (int argc, char **argv)
   TEST ("each class of change", test_each_class_of_change);
   TEST ("shares are about right", test_shares_are_about_right);
   TEST ("zeroed in pieces", test_zeroed_in_pieces);
+  TEST ("all that changed is told", test_all_that_changed_is_told);
+  TEST ("what changed in too many places is told", test_what_changed_in_too_many_places_is_told);
   return g_test_run ();
 }
