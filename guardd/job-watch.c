@@ -42,15 +42,6 @@ data_free (gpointer opaque)
 
 /* --- looking, on the job's thread --- */
 
-static void
-scale (struct guardd_observation *seen, guint64 factor)
-{
-  for (guint kind = 0; kind < GUARDD_CHANGE_CLASSES; kind++)
-    for (guint place = 0; place < GUARDD_PLACES; place++)
-      if (kind != GUARDD_CHANGE_TO_ZERO)
-        seen->changed[kind][place] *= factor;
-}
-
 static bool
 look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *seen, GError **error)
 {
@@ -76,10 +67,9 @@ look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *see
                               .before = before,
                               .runs = scan.runs ? (const struct wire_run *)(void *)scan.runs->data : NULL,
                               .n_runs = scan.runs ? scan.runs->len : 0,
+                              .factor = MAX (scan.data_factor, 1),
                               .deadline_us = DEADLINE_US };
   bool ok = sentinel_look (&request, seen, error);
-  if (ok)
-    scale (seen, MAX (scan.data_factor, 1));
   change_scan_clear (&scan);
   return ok;
 }

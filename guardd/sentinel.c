@@ -104,7 +104,8 @@ look_start (Look *look, GError **error)
   struct wire_start start = { .version = WIRE_VERSION,
                               .n_runs = request->n_runs,
                               .size = storage_image_size (request->now),
-                              .size_before = request->before ? storage_image_size (request->before) : 0 };
+                              .size_before = request->before ? storage_image_size (request->before) : 0,
+                              .factor = request->factor };
   return look_spawn (look, error) && look_send (look, &start, sizeof start, error)
          && look_send (look, request->runs, request->n_runs * sizeof *request->runs, error);
 }

@@ -18,6 +18,7 @@ typedef struct {
   StorageReader *before; /* in the one before; NULL: there is none */
   const struct wire_run *runs;
   guint n_runs;        /* at most WIRE_RUNS_MAX */
+  guint64 factor;      /* each stands for so many, but for what became zero */
   guint64 deadline_us; /* from the start of the call */
 } SentinelRequest;
 

@@ -8,6 +8,8 @@
  * before. */
 #define RANDOM_MIN (4 * MIB)
 #define GREW_MAX_PERCENT 50u
+/* As `mass-deletion` asks for; how many there were nothing says there. */
+#define FILES_GONE_MIN 100u
 
 static bool
 is_followed_badly (const struct guardd_structure *structure)
@@ -55,10 +57,23 @@ random_bytes (const struct guardd_recent *recent)
   return bytes;
 }
 
+/* More files went than came where their number stands nowhere. */
+static bool
+are_files_gone (const struct guardd_judge_input *input)
+{
+  const struct guardd_exchange *exchange = &input->recent->exchange;
+  for (guint i = 0; i < input->now->n_structures; i++)
+    if (input->now->structures[i].kind == GUARDD_STRUCTURE_BTRFS)
+      return exchange->freed_inodes >= exchange->new_inodes + FILES_GONE_MIN;
+  return false;
+}
+
 bool
 suspicion_is (const struct guardd_judge_input *input)
 {
   bool any;
+  if (input->recent && are_files_gone (input))
+    return true;
   guint64 grown = grown_bytes (input, &any), random = input->recent ? random_bytes (input->recent) : 0;
   return any && random >= RANDOM_MIN && grown <= random / 100 * GREW_MAX_PERCENT;
 }

@@ -3,7 +3,8 @@
  * suspicion.h: whether files should be listed although nothing was found, for what the blocks say means
  * nothing without their files: what is random came where filesystems are whose files nobody can follow by
  * their blocks (btrfs copies what is overwritten, XFS and NTFS do not tell a new file from another in its
- * place), and hardly more is in use for it.  Pure.
+ * place), and hardly more is in use for it; or files went from a btrfs, which does not say how many it has.
+ * Pure.
  */
 #pragma once
 

@@ -101,7 +101,7 @@ main (void)
   probe_disk (&seen, &now, views);
   if (now.starved)
     return 2; /* what looks damaged may only not have been read: blind is the word for it */
-  place_runs (&seen, views, &before, runs, start.n_runs);
+  place_runs (&seen, views, &before, runs, start.n_runs, start.factor);
   seen.read_bytes = now.read_bytes + before.read_bytes;
   seen.elapsed_us = now_us () - started;
   struct wire_request report = { .view = WIRE_REPORT, .length = sizeof seen };

@@ -230,7 +230,7 @@ place_of (struct maps *maps, uint64_t offset, uint64_t kind)
 
 void
 place_runs (struct guardd_observation *seen, const struct probe_views *views, struct view_source *before,
-            const struct wire_run *runs, uint32_t n_runs)
+            const struct wire_run *runs, uint32_t n_runs, uint64_t factor)
 {
   struct maps *maps = calloc (1, sizeof *maps);
   if (maps == NULL)
@@ -244,8 +244,9 @@ place_runs (struct guardd_observation *seen, const struct probe_views *views, st
   for (uint32_t i = 0; i < n_runs; i++) {
     if (runs[i].kind >= GUARDD_CHANGE_CLASSES)
       continue;
+    uint64_t counts = PIECE * (runs[i].kind == GUARDD_CHANGE_TO_ZERO ? 1 : factor);
     for (uint64_t at = 0; at < runs[i].length; at += PIECE)
-      seen->changed[runs[i].kind][place_of (maps, runs[i].offset + at, runs[i].kind)] += PIECE;
+      seen->changed[runs[i].kind][place_of (maps, runs[i].offset + at, runs[i].kind)] += counts;
   }
   close_maps (maps);
   free (maps);

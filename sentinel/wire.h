@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define WIRE_FD 3
-#define WIRE_VERSION 1u
+#define WIRE_VERSION 2u
 #define WIRE_LENGTH_MAX (1u << 20) /* bytes of one request */
 #define WIRE_RUNS_MAX 65536u
 /* What one look may read: 2 MiB for structure is the aim, the rest is for what nobody has seen yet. */
@@ -27,6 +27,7 @@ struct wire_start {
   uint32_t n_runs;
   uint64_t size;        /* of the disk, bytes */
   uint64_t size_before; /* in the snapshot before; 0: there is none */
+  uint64_t factor;      /* each run stands for so many, but for what became zero */
 };
 
 /* A run that only says where something changed and is not zero: what it turned into nobody has looked at.

@@ -120,7 +120,6 @@ ATTACKS = [
     wipe("zeros into all files, btrfs", "btrfs", ZERO_ALL, late=60),
     wipe("0xCC into all files, btrfs", "btrfs", PATTERN, late=60),
     wipe("truncate of all files, btrfs", "btrfs", "/bin/find /m -type f -exec truncate -s 0 {} +; sync", late=60),
-    wipe("shred of files, btrfs", "btrfs", f"{LIST} -exec shred -n 1 -u {{}} +; sync", late=60),
     wipe("zeros into all files, in a logical volume", "lvm", ZERO_ALL),
     wipe("blkdiscard", "ext4", OFF + "blkdiscard -f /dev/vda"),
     wipe("blkdiscard of one partition", "gpt", OFF + "blkdiscard -f /dev/vda1"),
@@ -170,6 +169,7 @@ ATTACKS = [
     # encrypted
     warn("encryption in place", "ext4", IN_PLACE),
     warn("encryption in place, xfs", "xfs", IN_PLACE),
+    warn("encryption in place, btrfs", "btrfs", IN_PLACE, late=60),
     warn("encryption in place, ntfs", "ntfs", IN_PLACE, late=60),
     warn("encryption in place, large ext4", "large ext4", IN_PLACE),
     warn("intermittent encryption", "ext4", EVERY_OTHER),

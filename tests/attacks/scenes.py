@@ -90,25 +90,18 @@ def logs_wiped(bed, golden):
             f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
 
 
-# Several hundred that promise something by their names.
-NAMED = f"for f in $({LIST} -size +8k | head -400); do mv $f $f.txt; done; sync"
-IN_PLACE = (f"for f in $({LIST} -name '*.txt'); do {ENCRYPT} -nosalt -in $f -out /tmp/x 2>/dev/null; "
-            "dd if=/tmp/x of=$f bs=1M conv=notrunc 2>/dev/null; done; sync")
-
-
-def suspected(bed, golden, name, disk, prepare):
+def suspected(bed, golden, name, disk):
     """A guest whose files are listed on suspicion only."""
     guest = guest_on(bed, golden, name, disk)
-    guest.sh(prepare, timeout=300)
     bed.sh("protect", name, "--policy", "suspected")
     return guest
 
 
-def encrypted(disk, script, rule, prepare="true"):
-    """Where blocks do not say which files they are of: the files are listed as soon as random content takes the place of other."""
+def listed(disk, script, rule, levels=("warn", "critical")):
+    """Where blocks do not say which files they are of: the files are listed as soon as random content takes the place of other, or files went."""
     def scene(bed, golden):
         name = f"suspected-{disk}-{rule}-{len(script)}"
-        guest = suspected(bed, golden, name, disk, prepare)
+        guest = suspected(bed, golden, name, disk)
         before = known(bed, name)
         guest.sh(script, timeout=900)
         bed.wait(lambda: alerts(bed, name), 400, "an alert")
@@ -117,7 +110,7 @@ def encrypted(disk, script, rule, prepare="true"):
         rules = sorted(finding["rule"] for finding in alert["findings"])
         # What came in the ten minutes before is under suspicion as well, and this guest is younger.
         clean = alert["snapshot_good"] <= before
-        return (rule in rules and alert["level"] in ("warn", "critical") and clean,
+        return (rule in rules and alert["level"] in levels and clean,
                 f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
     return scene
 
@@ -177,10 +170,11 @@ SCENES = [
     ("removed, and junk in its place", True, covered_up),
     ("all guests at once", True, at_once),
     ("logs wiped", True, logs_wiped),
-    ("encryption into new files, xfs", True, encrypted("xfs", INTO_NEW, "new-ending")),
-    ("encryption into new files, btrfs", True, encrypted("btrfs", INTO_NEW, "new-ending")),
-    ("encryption into new files, ntfs", True, encrypted("ntfs", INTO_NEW, "new-ending")),
-    ("files replaced by as many of the same size, xfs", True, encrypted("xfs", REPLACE, "new-ending")),
-    ("encryption in place, btrfs", True, encrypted("btrfs", IN_PLACE, "other-content", prepare=NAMED)),
+    ("encryption into new files, xfs", True, listed("xfs", INTO_NEW, "new-ending")),
+    ("encryption into new files, btrfs", True, listed("btrfs", INTO_NEW, "new-ending")),
+    ("encryption into new files, ntfs", True, listed("ntfs", INTO_NEW, "new-ending")),
+    ("files replaced by as many of the same size, xfs", True, listed("xfs", REPLACE, "new-ending")),
+    ("small files removed, btrfs", True, listed("btrfs", "rm -rf /m/files; sync", "files-gone", ["critical"])),
+    ("shred of files, btrfs", True, listed("btrfs", f"{LIST} -exec shred -n 1 -u {{}} +; sync", "files-gone", ["critical"])),
     ("snapshot rollback by the operator", False, rolled_back),
 ]

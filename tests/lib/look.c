@@ -141,7 +141,7 @@ main (int argc, char **argv)
     open_source (&before, &fd_before, argv[2]);
     n = find_runs (fd, fd_before, now.size < before.size ? now.size : before.size,
                    argc > 3 ? GUARDD_CHANGE_LOW_TO_HIGH : GUARDD_CHANGE_OTHER, runs);
-    place_runs (&seen, &views, &before, runs, add_changed (runs, n));
+    place_runs (&seen, &views, &before, runs, add_changed (runs, n), 1);
   }
   printf ("{\"read_bytes\": %" PRIu64, now.read_bytes + before.read_bytes);
   print_places ("to_zero", seen.changed[GUARDD_CHANGE_TO_ZERO]);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* When a guest's files are to be listed although no rule has found anything. */
+#include "guardd/suspicion.h"
+
 #include "watch-fixture.h"
 
 #define MIB ((guint64)1 << 20)
@@ -66,6 +68,27 @@ test_ordinary_or_random_before (Fixture *fixture, gconstpointer data)
       is_suspicious (fixture, GUARDD_STRUCTURE_XFS, GUARDD_CHANGE_HIGH, GUARDD_PLACE_NEW, 60 * MIB, 0));
 }
 
+/* How many files a btrfs has stands nowhere: which are gone their list must say. */
+static void
+test_files_gone (Fixture *fixture, gconstpointer data)
+{
+  static const struct {
+    enum guardd_structure_kind kind;
+    guint64 gone, came;
+    bool suspicious;
+  } cases[] = { { GUARDD_STRUCTURE_BTRFS, 100, 0, true },
+                { GUARDD_STRUCTURE_BTRFS, 99, 0, false },
+                { GUARDD_STRUCTURE_BTRFS, 5000, 4950, false },
+                { GUARDD_STRUCTURE_EXT, 5000, 0, false } };
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    struct guardd_recent recent
+        = { .exchange = { .freed_inodes = cases[i].gone, .new_inodes = cases[i].came } };
+    struct guardd_observation now = disk_of (cases[i].kind, 100 * MIB);
+    struct guardd_judge_input input = { .now = &now, .recent = &recent };
+    g_assert_cmpint (suspicion_is (&input), ==, cases[i].suspicious);
+  }
+}
+
 /* There the blocks themselves say which files went and came. */
 static void
 test_ext_is_followed (Fixture *fixture, gconstpointer data)
@@ -82,6 +105,7 @@ main (int argc, char **argv)
   ADD ("/suspicion/random-content-in-the-place-of-other", test_random_in_the_place_of_others);
   ADD ("/suspicion/not-what-takes-more-room", test_random_that_is_more);
   ADD ("/suspicion/not-ordinary-content-nor-what-was-random", test_ordinary_or_random_before);
+  ADD ("/suspicion/files-gone-that-nobody-counts", test_files_gone);
   ADD ("/suspicion/not-ext", test_ext_is_followed);
 #undef ADD
   return g_test_run ();

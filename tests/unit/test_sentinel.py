@@ -515,6 +515,21 @@ def test_btrfs_content_that_files_were_overwritten_with_is_kept(_):
                 assert all(is_near(*pair) for pair in zip(kept, (gone, high))), (options, script, kept, seen)
 
 
+def test_btrfs_files_that_are_gone_are_counted(_):
+    cases = {"rm -r d1*": 11 * 101, "rm d7/*": 100, "rm -r d*": 30 * 101, "for d in 1 2 3; do rm -r d$d; done; btrfs -q subvolume snapshot . s; touch x y": 3 * 101 - 2,
+             "cp -r d1 e; cp -r d2 f": -202, "mv d1 e; touch d2/*; chmod 600 d3/*": 0, "for d in d*; do for f in $d/*; do cp $f x; mv x $f; done; done": 0,
+             "btrfs -q balance start --full-balance .": 0}
+    with image(512 * MIB, "mkfs.btrfs", "-q") as disk:
+        before = disk.parent / "before"
+        mounted(disk, "for d in $(seq 30); do mkdir d$d; for f in $(seq 100); do seq $f >d$d/$f; done; done; sync")
+        run("cp", disk, before)
+        for script, gone in cases.items():
+            run("cp", before, disk)
+            mounted(disk, f"{script}; sync")
+            seen = look(disk, before)
+            equal((script, seen["freed_inodes"], seen["new_inodes"]), (script, max(gone, 0), max(-gone, 0)))
+
+
 def is_near(seen, expected):
     return abs(seen - expected) <= expected / 10
 
