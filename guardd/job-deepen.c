@@ -16,9 +16,10 @@
 #define SUSPECT_PAUSE_MAX_US ((guint64)3600 * G_USEC_PER_SEC)
 
 typedef struct {
-  char *incident;          /* the one that is looked into; NULL: by schedule */
-  bool encrypting;         /* what it has found so far */
-  bool again;              /* lists have found it: whether all is back is asked */
+  char *incident;  /* the one that is looked into; NULL: by schedule */
+  bool encrypting; /* what it has found so far */
+  bool again;      /* lists have found it: whether all is back is asked */
+  Suspicion suspicion;
   gint64 before_us;        /* suspected: the newest snapshot of before is compared with; 0: not suspected */
   guint64 from, to;        /* numbers; from 0: the newest older one that has a list; to 0: the newest */
   gint64 times_us[2];      /* theirs */
@@ -132,7 +133,7 @@ deepen_run (Job *job, GError **error)
   data->difference = job_compare_now (job, from->manifest, to->manifest, error);
   if (data->difference == NULL)
     return false;
-  if (data->before_us)
+  if (data->suspicion == SUSPICION_ENCRYPTED)
     listing_judge_encrypted (data->difference, data->encrypting, data->findings);
   else
     listing_judge (data->difference, data->encrypting, data->findings);
@@ -257,15 +258,17 @@ job_deepen (Daemon *daemon, Guest *guest)
 }
 
 void
-job_deepen_suspected (Daemon *daemon, Guest *guest, bool suspicious, gint64 time_us)
+job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 time_us)
 {
   gint64 now = g_get_monotonic_time ();
   if (guest->incident || guest->policy == NULL || guest->policy->inspect != INSPECT_AUTO) {
     guest->suspect_us = 0;
+    guest->suspicion = SUSPICION_NONE;
     return;
   }
-  if (suspicious && guest->suspect_us == 0)
+  if (suspicion != SUSPICION_NONE && guest->suspect_us == 0)
     guest->suspect_us = time_us - TALLY_US;
+  guest->suspicion = MAX (guest->suspicion, suspicion);
   if (guest->suspect_us == 0 || now < guest->suspect_due || !is_wanted (guest))
     return;
   bool lasts = now - guest->suspect_due < (gint64)guest->suspect_pause_us;
@@ -274,7 +277,9 @@ job_deepen_suspected (Daemon *daemon, Guest *guest, bool suspicious, gint64 time
   guest->suspect_due = now + (gint64)guest->suspect_pause_us;
   Deepening *data = deepening_new (NULL, 0);
   data->before_us = guest->suspect_us;
+  data->suspicion = guest->suspicion;
   guest->suspect_us = 0;
+  guest->suspicion = SUSPICION_NONE;
   start (daemon, guest, data);
 }
 

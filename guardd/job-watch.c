@@ -211,7 +211,7 @@ watch_done (Job *job, const GError *error)
     daemon_alarm (job->daemon, guest);
     job_deepen (job->daemon, guest);
   }
-  job_deepen_suspected (job->daemon, guest, data->verdict.suspicious, data->snapshot->manifest->time_us);
+  job_deepen_suspected (job->daemon, guest, data->verdict.suspicion, data->snapshot->manifest->time_us);
   if (guest->blind == DAEMON_BLIND_ALARM)
     daemon_alarm_blind (job->daemon, guest, findings_worst (data->verdict.findings));
 }

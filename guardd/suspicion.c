@@ -2,6 +2,7 @@
 #include "suspicion.h"
 
 #include <glib.h>
+#include <stdbool.h>
 
 #define MIB ((guint64)1 << 20)
 /* As `encryption` asks for; what a video, a backup or an archive takes is in use afterwards, and was not
@@ -68,12 +69,13 @@ are_files_gone (const struct guardd_judge_input *input)
   return false;
 }
 
-bool
-suspicion_is (const struct guardd_judge_input *input)
+Suspicion
+suspicion_of (const struct guardd_judge_input *input)
 {
   bool any;
   if (input->recent && are_files_gone (input))
-    return true;
+    return SUSPICION_GONE;
   guint64 grown = grown_bytes (input, &any), random = input->recent ? random_bytes (input->recent) : 0;
-  return any && random >= RANDOM_MIN && grown <= random / 100 * GREW_MAX_PERCENT;
+  bool encrypted = any && random >= RANDOM_MIN && grown <= random / 100 * GREW_MAX_PERCENT;
+  return encrypted ? SUSPICION_ENCRYPTED : SUSPICION_NONE;
 }

@@ -9,6 +9,11 @@
 #pragma once
 
 #include <guardd/detector.h>
-#include <stdbool.h>
 
-bool suspicion_is (const struct guardd_judge_input *input);
+typedef enum {
+  SUSPICION_NONE,
+  SUSPICION_ENCRYPTED, /* files are, perhaps */
+  SUSPICION_GONE,      /* files are gone, or encrypted */
+} Suspicion;
+
+Suspicion suspicion_of (const struct guardd_judge_input *input);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One disk of a snapshot: what the detectors are told of it, and what is learnt of it. */
-#include "suspicion.h"
 #include "watch-memory.h"
 
 static void
@@ -41,7 +40,7 @@ recall (Watch *watch, WatchMemory *memory, gint64 time_us, const WatchDisk *disk
   memory->stepped = true;
 }
 
-bool
+Suspicion
 watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const WatchDisk *disk,
                   GPtrArray *findings, GPtrArray *blind)
 {
@@ -52,7 +51,7 @@ watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, cons
   memory->stepped = false;
   if (disk->seen == NULL) {
     add_unseen (disk, findings, blind);
-    return false;
+    return SUSPICION_NONE;
   }
   struct guardd_recent recent;
   recall (watch, memory, time_us, disk, peaks, history);
@@ -74,7 +73,7 @@ watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, cons
   detectors_find_blind (detectors, &input, blind);
   g_free (memory->last);
   memory->last = g_memdup2 (disk->seen, sizeof *disk->seen);
-  return suspicion_is (&input);
+  return suspicion_of (&input);
 }
 
 void

@@ -41,10 +41,9 @@ WatchStructure *watch_structure (WatchMemory *memory, const struct guardd_struct
 void watch_structure_free (gpointer structure);
 
 /* --- watch-disk.c --- */
-/* Adds to `findings` and `blind` what the detectors say of one disk; whether it is suspicious (suspicion.h).
- */
-bool watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const WatchDisk *disk,
-                       GPtrArray *findings, GPtrArray *blind);
+/* Adds to `findings` and `blind` what the detectors say of one disk. */
+Suspicion watch_judge_disk (Watch *watch, const Detectors *detectors, gint64 time_us, const WatchDisk *disk,
+                            GPtrArray *findings, GPtrArray *blind);
 /* What was judged last becomes what is normal. */
 void watch_learn (Watch *watch, gint64 time_us);
 

@@ -188,9 +188,11 @@ watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 ti
   *verdict = (Verdict){ .findings = findings_new (), .blind = blind_spots_new () };
   watch->unsaved = true;
   reliefs_expire (watch->reliefs, time_us);
-  for (guint i = 0; i < n_disks; i++)
-    verdict->suspicious
-        |= watch_judge_disk (watch, detectors, time_us, &disks[i], verdict->findings, verdict->blind);
+  for (guint i = 0; i < n_disks; i++) {
+    Suspicion suspicion
+        = watch_judge_disk (watch, detectors, time_us, &disks[i], verdict->findings, verdict->blind);
+    verdict->suspicion = MAX (verdict->suspicion, suspicion);
+  }
   verdict->level = findings_level (verdict->findings);
   if (watch->incident)
     follow_incident (watch, time_us, verdict);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "detectors.h"
+#include "suspicion.h"
 
 typedef struct Watch Watch;
 
@@ -36,7 +37,7 @@ typedef struct {
   GPtrArray *findings; /* Finding: of this snapshot */
   GPtrArray *blind;    /* BlindSpot: what its rules cannot see */
   bool opened, raised; /* by this snapshot */
-  bool suspicious;     /* its files should be listed: see suspicion.h */
+  Suspicion suspicion; /* whether its files should be listed */
   Incident *resolved;  /* that it ended: quiet for an hour, or rolled back; NULL: none */
 } Verdict;
 void verdict_clear (Verdict *verdict);

@@ -25,13 +25,13 @@ is_suspicious (Fixture *fixture, enum guardd_structure_kind kind, enum guardd_ch
   WatchDisk disk = { "vda", &seen, NULL };
   Verdict verdict;
   watch_judge (watch, fixture->detectors, 1, START, &disk, 1, &verdict);
-  g_assert_false (verdict.suspicious);
+  g_assert_cmpint (verdict.suspicion, ==, SUSPICION_NONE);
   verdict_clear (&verdict);
   seen = disk_of (kind, 100 * MIB + grown_bytes);
   seen.changed[class][place] = bytes;
   watch_judge (watch, fixture->detectors, 2, START + MINUTE, &disk, 1, &verdict);
   g_assert_cmpint (verdict.level, <=, LEVEL_INFO);
-  bool suspicious = verdict.suspicious;
+  bool suspicious = verdict.suspicion == SUSPICION_ENCRYPTED;
   verdict_clear (&verdict);
   watch_free (watch);
   return suspicious;
@@ -75,17 +75,17 @@ test_files_gone (Fixture *fixture, gconstpointer data)
   static const struct {
     enum guardd_structure_kind kind;
     guint64 gone, came;
-    bool suspicious;
-  } cases[] = { { GUARDD_STRUCTURE_BTRFS, 100, 0, true },
-                { GUARDD_STRUCTURE_BTRFS, 99, 0, false },
-                { GUARDD_STRUCTURE_BTRFS, 5000, 4950, false },
-                { GUARDD_STRUCTURE_EXT, 5000, 0, false } };
+    Suspicion suspicion;
+  } cases[] = { { GUARDD_STRUCTURE_BTRFS, 100, 0, SUSPICION_GONE },
+                { GUARDD_STRUCTURE_BTRFS, 99, 0, SUSPICION_NONE },
+                { GUARDD_STRUCTURE_BTRFS, 5000, 4950, SUSPICION_NONE },
+                { GUARDD_STRUCTURE_EXT, 5000, 0, SUSPICION_NONE } };
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     struct guardd_recent recent
         = { .exchange = { .freed_inodes = cases[i].gone, .new_inodes = cases[i].came } };
     struct guardd_observation now = disk_of (cases[i].kind, 100 * MIB);
     struct guardd_judge_input input = { .now = &now, .recent = &recent };
-    g_assert_cmpint (suspicion_is (&input), ==, cases[i].suspicious);
+    g_assert_cmpint (suspicion_of (&input), ==, cases[i].suspicion);
   }
 }
 
