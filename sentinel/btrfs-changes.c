@@ -20,6 +20,9 @@
 #define TOP_TREE 5u
 /* 128 KiB of one byte over and over: 20 bytes by zstd, 140 by zlib, 1 KiB by LZO. */
 #define CONSTANT_PART 64u
+/* Of what was compressed, and is not. */
+#define PACKED_MIN 32768u
+#define PACKED_PIECES 8u
 struct part {
   uint64_t length;
   struct btrfs_extent is, was; /* both from the part's start */
@@ -190,25 +193,45 @@ is_constant (const struct btrfs_volume *volume, const struct btrfs_extent *exten
          && bytes_are_zero (data + most, sizeof data - most);
 }
 
-/* What is compressed was ordinary: btrfs leaves alone what does not get smaller. */
-static enum guardd_change_class
-classify_packed (struct rewritten *all, const struct part *part, uint64_t at)
+/* All of what was compressed, as far as a few pieces say: what it had there is not known, but that not all of
+ * it was such. */
+static bool
+is_repeated (const struct rewritten *all, const struct part *part)
 {
   uint8_t now[CONTENT_PIECE];
+  if (part->length < PACKED_MIN)
+    return false;
+  for (uint64_t i = 0, last = part->length / CONTENT_PIECE - 1; i < PACKED_PIECES; i++)
+    if (!read_content (&all->now, part->is.logical + last * i / (PACKED_PIECES - 1) * CONTENT_PIECE, now)
+        || !content_is_repeated (now))
+      return false;
+  return true;
+}
+
+/* What is compressed was ordinary: btrfs leaves alone what does not get smaller. */
+static enum guardd_change_class
+classify_packed (const struct rewritten *all, const struct part *part, uint64_t at)
+{
+  uint8_t piece[CONTENT_PIECE];
   if (is_constant (&all->before, &part->was))
     return GUARDD_CHANGE_OTHER;
-  if (part->is.compressed)
-    return is_constant (&all->now, &part->is) ? GUARDD_CHANGE_COLLAPSED : GUARDD_CHANGE_OTHER;
-  if (!read_content (&all->now, part->is.logical + at, now))
-    return GUARDD_CHANGE_CLASSES;
-  return content_is_repeated (now) ? GUARDD_CHANGE_COLLAPSED
-         : content_is_high (now)   ? GUARDD_CHANGE_LOW_TO_HIGH
-                                   : GUARDD_CHANGE_OTHER;
+  if (part->is.compressed) {
+    bool lost = is_constant (&all->now, &part->is)
+                && (part->was.compressed
+                    || (read_content (&all->before, part->was.logical + at, piece)
+                        && !content_is_repeated (piece)));
+    return lost ? GUARDD_CHANGE_COLLAPSED : GUARDD_CHANGE_OTHER;
+  }
+  if (is_repeated (all, part))
+    return GUARDD_CHANGE_COLLAPSED;
+  return read_content (&all->now, part->is.logical + at, piece) && content_is_high (piece)
+             ? GUARDD_CHANGE_LOW_TO_HIGH
+             : GUARDD_CHANGE_OTHER;
 }
 
 /* GUARDD_CHANGE_CLASSES: it is the same as before, or cannot be read. */
 static enum guardd_change_class
-classify (struct rewritten *all, const struct part *part, uint64_t at)
+classify (const struct rewritten *all, const struct part *part, uint64_t at)
 {
   uint8_t now[CONTENT_PIECE], before[CONTENT_PIECE];
   if (part->is.compressed || part->was.compressed)
