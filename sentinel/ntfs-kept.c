@@ -45,20 +45,50 @@ add_range (struct ntfs_kept *kept, uint64_t offset, uint64_t length)
   kept->sorted = false;
 }
 
+/* Windows overwrites them in place, and with zeros at a shutdown where it is told to. */
+static bool
+is_paging_file (const struct ntfs *fs, const uint8_t *record, struct ntfs_stream *name)
+{
+  static const char *const names[] = { "pagefile.sys", "swapfile.sys", "hiberfil.sys" };
+  enum { ROOT = 5, LENGTH = 64, NAME = 66 };
+  const uint8_t *value = name->resident;
+  if (!ntfs_find_stream (fs, record, NTFS_FILE_NAME, name) || !name->is_resident || name->size < NAME
+      || (le64 (value) & UINT64_C (0xffffffffffff)) != ROOT || name->size < NAME + 2u * value[LENGTH])
+    return false;
+  for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+    size_t n = 0;
+    while (n < value[LENGTH] && names[i][n] && (le16 (value + NAME + 2 * n) | 0x20) == names[i][n])
+      n++;
+    if (n == value[LENGTH] && names[i][n] == '\0')
+      return true;
+  }
+  return false;
+}
+
+/* What two runs, each from its byte of the file, have in common. */
+static void
+add_common (struct ntfs_kept *kept, uint64_t at_now, uint64_t now, uint64_t at_before, uint64_t before,
+            uint64_t end)
+{
+  uint64_t start = at_now > at_before ? at_now : at_before;
+  if (end > start && now != NTFS_HOLE && before != NTFS_HOLE
+      && now + (start - at_now) == before + (start - at_before))
+    add_range (kept, now + (start - at_now), end - start);
+}
+
 void
 ntfs_kept_add (struct ntfs_kept *kept, const struct ntfs *fs, const uint8_t *now, const uint8_t *before)
 {
   struct ntfs_stream *is = &kept->now, *was = &kept->before;
-  if (!is_same_file (fs, now, before) || !ntfs_find_stream (fs, now, NTFS_DATA, is)
-      || !ntfs_find_stream (fs, before, NTFS_DATA, was) || is->is_resident || was->is_resident)
+  if (!is_same_file (fs, now, before) || is_paging_file (fs, now, is)
+      || !ntfs_find_stream (fs, now, NTFS_DATA, is) || !ntfs_find_stream (fs, before, NTFS_DATA, was)
+      || is->is_resident || was->is_resident)
     return;
-  /* Where each run begins in the file, in step. */
-  uint64_t at_now = 0, at_before = 0;
+  uint64_t valid = is->valid < was->valid ? is->valid : was->valid, at_now = 0, at_before = 0;
   for (uint32_t i = 0, j = 0; i < is->n_runs && j < was->n_runs;) {
     uint64_t end_now = at_now + is->runs[i].length, end_before = at_before + was->runs[j].length;
-    uint64_t length = is->runs[i].length < was->runs[j].length ? is->runs[i].length : was->runs[j].length;
-    if (at_now == at_before && is->runs[i].offset == was->runs[j].offset && is->runs[i].offset != NTFS_HOLE)
-      add_range (kept, is->runs[i].offset, length);
+    uint64_t end = end_now < end_before ? end_now : end_before;
+    add_common (kept, at_now, is->runs[i].offset, at_before, was->runs[j].offset, end < valid ? end : valid);
     if (end_now <= end_before) {
       at_now = end_now;
       i++;

@@ -2,7 +2,8 @@
 /*
  * ntfs-kept.h: clusters of files that are known to be there still.  $Bitmap is late, but a file's record that
  * was written since the snapshot before, as of the same file in use and with the same clusters, says what no
- * map does: it was not deleted before its clusters were overwritten.
+ * map does: the file was there after it was written.  Only of what it had written before, since clusters that
+ * a file was given without writing them hold what others left.
  */
 #pragma once
 

@@ -106,23 +106,25 @@ note_records (struct ntfs_place *place, uint64_t offset, size_t length)
 }
 
 /* Records that begin in the stretch. */
-static void
-place_note (struct place_map *map, uint64_t offset, uint64_t length)
+static uint64_t
+place_note (struct place_map *map, uint64_t offset, uint64_t length, uint64_t most)
 {
   struct ntfs_place *place = (struct ntfs_place *)map;
   const struct ntfs_stream *mft = &place->now.mft;
-  uint64_t record = place->now.fs.record;
+  uint64_t record = place->now.fs.record, read = 0;
   for (uint32_t i = 0; i < mft->n_runs; i++) {
     uint64_t start = mft->runs[i].offset, n = mft->runs[i].length / record;
     if (start >= offset + length || start + n * record <= offset)
       continue;
     uint64_t first = offset > start ? (offset - start + record - 1) / record : 0;
     uint64_t end = (offset + length - start + record - 1) / record;
-    for (end = end < n ? end : n; first < end; first += NOTED / record) {
+    for (end = end < n ? end : n; first < end && read + 2 * NOTED <= most; first += NOTED / record) {
       uint64_t left = end - first;
       note_records (place, start + first * record, (left < NOTED / record ? left : NOTED / record) * record);
+      read += 2 * NOTED; /* now and before */
     }
   }
+  return read;
 }
 
 /* Records keep their magic when their file is deleted.  One that could not be written whole says so. */

@@ -96,12 +96,13 @@ ntfs_find_stream (const struct ntfs *fs, const uint8_t *record, uint32_t type, s
         if (offset > length || size > length - offset)
           return false;
         memcpy (stream->resident, attribute + offset, size);
-        stream->size = size;
+        stream->size = stream->valid = size;
         return true;
       }
       if (length < 64 || le16 (attribute + 32) > length)
         return false;
       stream->size = le64 (attribute + 48);
+      stream->valid = le64 (attribute + 16) == 0 ? le64 (attribute + 56) : 0; /* not the file's first part */
       return take_runs (fs, attribute + le16 (attribute + 32), attribute + length, stream);
     }
     at += length;

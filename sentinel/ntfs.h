@@ -12,6 +12,7 @@
 #define NTFS_MFT 0u
 #define NTFS_LOGFILE 2u
 #define NTFS_BITMAP 6u /* record of the volume's map of clusters */
+#define NTFS_FILE_NAME 0x30u
 #define NTFS_DATA 0x80u
 #define NTFS_RECORD_BITMAP 0xb0u
 #define NTFS_IN_USE 1u /* flag of a record, at byte 22 */
@@ -26,6 +27,7 @@ struct ntfs {
 
 struct ntfs_stream {
   uint64_t size;
+  uint64_t valid; /* bytes that were written; what is behind is what somebody else left there */
   uint32_t n_runs;
   struct {
     uint64_t offset, length; /* bytes; offset NTFS_HOLE: on no cluster */

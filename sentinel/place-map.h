@@ -28,8 +28,9 @@ struct place_map {
   /* Of the block at `offset`, bytes from the filesystem's start. */
   enum guardd_change_place (*of) (struct place_map *map, uint64_t offset);
   /* Told of the stretches that hold what changed and is not zero, each once, before the first block is asked
-   * for; not if too little was overwritten to matter.  NULL: it needs no more than the maps. */
-  void (*note) (struct place_map *map, uint64_t offset, uint64_t length);
+   * for; not if too little was overwritten to matter.  Reads so many bytes of the disk at most, and returns
+   * how many.  NULL: it needs no more than the maps. */
+  uint64_t (*note) (struct place_map *map, uint64_t offset, uint64_t length, uint64_t most);
   /* Whether a piece of 4096 bytes in such a place had the form of one of the filesystem's tables, and has it
    * no longer: not by entropy, since files that are small lie among inodes. */
   bool (*ruined) (struct place_map *map, uint64_t offset, enum guardd_change_place place);

@@ -15,8 +15,8 @@
 #define SPARED_MAX (32u << 20)
 #define LOST_ENOUGH 16u
 /* And of tables to learn which files were written, where so much was overwritten with what is suspicious. */
-#define NOTED_MAX (16u << 20)
-#define NOTED_STEP (1u << 20)
+#define NOTED_MAX (64u << 20)
+#define NOTED_EACH (16u << 20) /* each time that maps are opened */
 #define OVERWRITTEN_MIN (1u << 20)
 
 struct maps {
@@ -27,10 +27,11 @@ struct maps {
   uint32_t n_runs;
   uint32_t open; /* whose maps are open; GUARDD_STRUCTURES_MAX: nobody's */
   struct view view_before;
-  struct place_map *map;                          /* NULL: they cannot be read */
-  bool added[GUARDD_STRUCTURES_MAX];              /* what was freed of it */
-  uint64_t form_bytes, spared_bytes, noted_bytes; /* read so far */
-  uint32_t lost;                                  /* pieces that were not spared */
+  struct place_map *map;             /* NULL: they cannot be read */
+  bool added[GUARDD_STRUCTURES_MAX]; /* what was freed of it */
+  uint64_t form_bytes, spared_bytes; /* read so far */
+  uint64_t noted_left;               /* may still be read */
+  uint32_t lost;                     /* pieces that were not spared */
 };
 
 /* The innermost structure that holds a byte of the disk; *inside: where in it. */
@@ -130,27 +131,26 @@ is_much_overwritten (const struct maps *maps)
 
 /* What of a run lies in an extent of the structure whose maps are open. */
 static void
-note_part (struct maps *maps, const struct wire_run *run, const struct view_extent *extent)
+note_part (struct maps *maps, const struct wire_run *run, const struct view_extent *extent, uint64_t *left)
 {
   uint64_t at = run->offset > extent->offset ? run->offset : extent->offset;
   uint64_t run_end = run->offset + run->length, end = extent->offset + extent->length;
-  for (end = run_end < end ? run_end : end; at < end && maps->noted_bytes < NOTED_MAX; at += NOTED_STEP) {
-    uint64_t read = all_read (maps);
-    maps->map->note (maps->map, extent->start + (at - extent->offset),
-                     end - at < NOTED_STEP ? end - at : NOTED_STEP);
-    maps->noted_bytes += all_read (maps) - read;
-  }
+  end = run_end < end ? run_end : end;
+  if (at < end)
+    *left -= maps->map->note (maps->map, extent->start + (at - extent->offset), end - at, *left);
 }
 
 static void
 note_changes (struct maps *maps)
 {
   const struct view *view = &maps->views->of[maps->open];
+  uint64_t most = maps->noted_left < NOTED_EACH ? maps->noted_left : NOTED_EACH, left = most;
   if (!is_much_overwritten (maps))
     return;
   for (uint32_t i = 0; i < maps->n_runs; i++)
     for (uint32_t n = 0; n < view->n_extents && maps->runs[i].kind == WIRE_CHANGED; n++)
-      note_part (maps, &maps->runs[i], &view->extents[n]);
+      note_part (maps, &maps->runs[i], &view->extents[n], &left);
+  maps->noted_left -= most - left;
 }
 
 static void
@@ -240,6 +240,7 @@ place_runs (struct guardd_observation *seen, const struct probe_views *views, st
                          .before = before,
                          .runs = runs,
                          .n_runs = n_runs,
+                         .noted_left = NOTED_MAX,
                          .open = GUARDD_STRUCTURES_MAX };
   for (uint32_t i = 0; i < n_runs; i++) {
     if (runs[i].kind >= GUARDD_CHANGE_CLASSES)

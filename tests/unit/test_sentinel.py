@@ -397,6 +397,37 @@ def test_ntfs_clusters_of_a_file_whose_record_was_written_are_kept(_):
         assert high["kept"] == 0 and high["late"] >= 10 * MIB, high
 
 
+def ntfs_valid_lengths(disk):
+    """[(where on the disk it stands, bytes of a file that were written)]"""
+    content = disk.read_bytes()
+    mft = int.from_bytes(content[0x30:0x38], "little") * content[0x0d] * 512
+    found = []
+    for record in range(mft + 64 * 1024, mft + 256 * 1024, 1024):
+        at = record + int.from_bytes(content[record + 20:record + 22], "little")
+        while content[record:record + 4] == b"FILE" and content[at:at + 4] not in (b"\xff" * 4, b"\0" * 4):
+            if content[at:at + 4] == b"\x80\0\0\0" and content[at + 8]:
+                found.append((at + 56, int.from_bytes(content[at + 56:at + 64], "little")))
+            at += int.from_bytes(content[at + 4:at + 8], "little")
+    return found
+
+
+def test_ntfs_clusters_that_a_file_had_not_written_or_that_pages_are_in_are_late(_):
+    """What it was given without writing it holds what others left; and paging files may be cleared."""
+    with image(256 * MIB, "mkntfs", "-q", "-F") as disk:
+        before, folder = disk.parent / "before", disk.parent / "mount"
+        folder.mkdir()
+        files = "for f in a b pagefile.sys; do dd if=/dev/{} of=$f bs=1M count=4 conv=notrunc 2>/dev/null; done"
+        mount = f"ntfs-3g {disk} {folder}; cd {folder}; {{}}; cd /; umount {folder}"
+        run("unshare", "-m", "sh", "-ec", mount.format(files.format("urandom")))
+        run("cp", disk, before)
+        lengths = ntfs_valid_lengths(before)
+        equal([length for _, length in lengths], [4 * MIB] * 3)
+        overwrite(before, lengths[1][0], (1 * MIB).to_bytes(8, "little"))
+        run("unshare", "-m", "sh", "-ec", mount.format(files.format("zero")))
+        zeroed = look(disk, before)["to_zero"]
+        equal((zeroed["kept"], zeroed["late"]), (5 * MIB, 7 * MIB))
+
+
 def test_ntfs_clusters_are_kept_where_records_lie_across_the_blocks_that_are_told(_):
     with image(256 * MIB, "mkntfs", "-q", "-F", "-p", "63") as volume, image(257 * MIB) as disk:
         before, folder = disk.parent / "before", volume.parent / "mount"
