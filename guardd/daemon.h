@@ -59,6 +59,7 @@ typedef struct {
   gint64 inspect_due;   /* monotonic; 0: not by schedule */
   gint64 suspect_us;    /* snapshots of before are beyond suspicion, since 1970; 0: nothing is suspected */
   Suspicion suspicion;  /* the worst of what is not looked into yet */
+  Suspicion suspected;  /* of what was looked into last */
   gint64 suspect_due;   /* monotonic: not before is a suspicion looked into again */
   guint64 suspect_pause_us; /* the last time between two */
   json_object *inspection;  /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */

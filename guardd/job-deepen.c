@@ -269,6 +269,8 @@ job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 
   if (suspicion != SUSPICION_NONE && guest->suspect_us == 0)
     guest->suspect_us = time_us - TALLY_US;
   guest->suspicion = MAX (guest->suspicion, suspicion);
+  if (guest->suspicion > guest->suspected) /* does not wait for what was milder */
+    guest->suspect_due = MIN (guest->suspect_due, now);
   if (guest->suspect_us == 0 || now < guest->suspect_due || !is_wanted (guest))
     return;
   bool lasts = now - guest->suspect_due < (gint64)guest->suspect_pause_us;
@@ -277,7 +279,7 @@ job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 
   guest->suspect_due = now + (gint64)guest->suspect_pause_us;
   Deepening *data = deepening_new (NULL, 0);
   data->before_us = guest->suspect_us;
-  data->suspicion = guest->suspicion;
+  data->suspicion = guest->suspected = guest->suspicion;
   guest->suspect_us = 0;
   guest->suspicion = SUSPICION_NONE;
   start (daemon, guest, data);

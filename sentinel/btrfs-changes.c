@@ -4,37 +4,30 @@
  * (their generation says so) are looked through for extents of that time, and what the file had at the same
  * offset is looked up in the tree as it was.
  */
-#include "btrfs-extent.h"
+#include "btrfs-content.h"
 #include "btrfs-files.h"
 #include "bytes.h"
 #include "content.h"
 
 #include <stdlib.h>
 
-#define NODES_MAX 1024u   /* that were written since */
-#define LOOKUPS_MAX 4096u /* nodes of the trees as they were */
+#define NODES_MAX 1024u    /* that were written since */
+#define LOOKUPS_MAX 4096u  /* nodes of the trees as they were */
+#define STEPS_MAX 1000000u /* items of them */
 #define ROOTS_MAX 1024u
 #define PARTS_MAX 8192u
 #define SAMPLE_MAX 256u
 #define FIRST_SUBVOLUME 256u
 #define TOP_TREE 5u
-/* 128 KiB of one byte over and over: 20 bytes by zstd, 140 by zlib, 1 KiB by LZO. */
-#define CONSTANT_PART 64u
-/* Of what was compressed, and is not. */
-#define PACKED_MIN 32768u
-#define PACKED_PIECES 8u
-struct part {
-  uint64_t length;
-  struct btrfs_extent is, was; /* both from the part's start */
-};
 
 struct rewritten {
   struct btrfs_volume now, before;
   struct btrfs_files *files;
-  uint32_t n_roots, n_parts, nodes, lookups;
-  uint64_t bytes;                           /* of all parts */
+  uint32_t n_roots, n_parts;
+  uint32_t nodes, lookups, steps;           /* that may still be looked at; lookups: of this tree */
+  uint64_t n_seen, bytes, random;           /* parts of which some are kept, and what is in all of them */
   struct btrfs_root roots[ROOTS_MAX], root; /* as they were; of the tree that is compared */
-  struct part parts[PARTS_MAX];
+  struct btrfs_part parts[PARTS_MAX];
   bool cached; /* a leaf of the root's tree as it was, and what keys it holds */
   struct btrfs_key first, end;
   uint8_t leaf[BTRFS_NODE_MAX];
@@ -89,11 +82,19 @@ load_leaf (struct rewritten *all, struct btrfs_key key)
 static void
 add_part (struct rewritten *all, struct btrfs_extent is, struct btrfs_extent was)
 {
-  uint64_t length = is.length < was.length ? is.length : was.length;
-  if (all->n_parts == PARTS_MAX || length > all->now.view->length - all->bytes || is.logical == was.logical)
+  uint64_t length = is.length < was.length ? is.length : was.length, place = all->n_parts;
+  if (length > all->now.view->length - all->bytes || is.logical == was.logical)
     return;
-  all->parts[all->n_parts++] = (struct part){ length, is, was };
   all->bytes += length;
+  all->n_seen++;
+  if (all->n_parts < PARTS_MAX)
+    all->n_parts++;
+  else { /* one of those that are kept, or none, gives way */
+    all->random = all->random * UINT64_C (6364136223846793005) + UINT64_C (1442695040888963407);
+    place = (all->random >> 32) % all->n_seen;
+  }
+  if (place < PARTS_MAX)
+    all->parts[place] = (struct btrfs_part){ length, is, was };
 }
 
 /* What the file had where it has an extent now. */
@@ -101,7 +102,8 @@ static void
 look_back (struct rewritten *all, uint64_t file, struct btrfs_extent is)
 {
   uint64_t end = is.offset + is.length;
-  while (is.offset < end) {
+  while (is.offset < end && all->steps > 0) {
+    all->steps--;
     struct btrfs_key key = { file, is.offset, BTRFS_KEY_EXTENT_DATA };
     struct btrfs_extent was;
     if (!load_leaf (all, key))
@@ -157,114 +159,57 @@ keep_root (struct btrfs_volume *volume, const struct btrfs_root *root, void *opa
     all->roots[all->n_roots++] = *root;
 }
 
+/* The tree as it was, if it has been written to since. */
+static bool
+find_root (struct rewritten *all, const struct btrfs_root *root)
+{
+  if (!is_of_files (root) || root->node.generation <= all->before.generation)
+    return false;
+  for (uint32_t i = 0; i < all->n_roots; i++)
+    if (all->roots[i].tree == root->tree) {
+      all->root = all->roots[i];
+      return true;
+    }
+  return false;
+}
+
 static void
 compare_root (struct btrfs_volume *volume, const struct btrfs_root *root, void *opaque)
 {
   struct rewritten *all = opaque;
-  if (!is_of_files (root) || root->node.generation <= all->before.generation)
+  uint32_t nodes = btrfs_share (all->nodes), left = nodes, lookups = btrfs_share (all->lookups);
+  uint32_t others = all->lookups - lookups;
+  if (!find_root (all, root))
     return;
-  for (uint32_t i = 0; i < all->n_roots; i++)
-    if (all->roots[i].tree == root->tree) {
-      all->root = all->roots[i];
-      all->cached = false;
-      btrfs_each_leaf (volume, root->node, all->before.generation, &all->nodes, compare_leaf, all);
-      btrfs_files_count (all->files, volume, root->node, &all->before, all->root.node);
-      return;
-    }
+  all->cached = false;
+  all->lookups = lookups;
+  btrfs_each_leaf (volume, root->node, all->before.generation, &left, compare_leaf, all);
+  all->lookups += others;
+  all->nodes -= nodes - left;
+}
+
+static void
+count_root (struct btrfs_volume *volume, const struct btrfs_root *root, void *opaque)
+{
+  struct rewritten *all = opaque;
+  if (find_root (all, root))
+    btrfs_files_count (all->files, volume, root->node, &all->before, all->root.node);
 }
 
 /* --- content --- */
 
-static bool
-read_content (const struct btrfs_volume *volume, uint64_t logical, uint8_t *data)
-{
-  uint64_t length, at = btrfs_locate (volume, logical, &length);
-  return at != UINT64_MAX && length >= CONTENT_PIECE && view_read (volume->view, at, data, CONTENT_PIECE);
-}
-
-/* That a compressor made next to nothing of what it got: at most this part of it, and zeros fill the block.
- */
-static bool
-is_constant (const struct btrfs_volume *volume, const struct btrfs_extent *extent)
-{
-  uint8_t data[CONTENT_PIECE];
-  uint64_t most = extent->unpacked / CONSTANT_PART;
-  return extent->compressed && most < sizeof data && read_content (volume, extent->logical, data)
-         && bytes_are_zero (data + most, sizeof data - most);
-}
-
-/* All of what was compressed, as far as a few pieces say: what it had there is not known, but that not all of
- * it was such. */
-static bool
-is_repeated (const struct rewritten *all, const struct part *part)
-{
-  uint8_t now[CONTENT_PIECE];
-  if (part->length < PACKED_MIN)
-    return false;
-  for (uint64_t i = 0, last = part->length / CONTENT_PIECE - 1; i < PACKED_PIECES; i++)
-    if (!read_content (&all->now, part->is.logical + last * i / (PACKED_PIECES - 1) * CONTENT_PIECE, now)
-        || !content_is_repeated (now))
-      return false;
-  return true;
-}
-
-/* What is compressed was ordinary: btrfs leaves alone what does not get smaller. */
-static enum guardd_change_class
-classify_packed (const struct rewritten *all, const struct part *part, uint64_t at)
-{
-  uint8_t piece[CONTENT_PIECE];
-  if (is_constant (&all->before, &part->was))
-    return GUARDD_CHANGE_OTHER;
-  if (part->is.compressed) {
-    bool lost = is_constant (&all->now, &part->is)
-                && (part->was.compressed
-                    || (read_content (&all->before, part->was.logical + at, piece)
-                        && !content_is_repeated (piece)));
-    return lost ? GUARDD_CHANGE_COLLAPSED : GUARDD_CHANGE_OTHER;
-  }
-  if (is_repeated (all, part))
-    return GUARDD_CHANGE_COLLAPSED;
-  return read_content (&all->now, part->is.logical + at, piece) && content_is_high (piece)
-             ? GUARDD_CHANGE_LOW_TO_HIGH
-             : GUARDD_CHANGE_OTHER;
-}
-
-/* GUARDD_CHANGE_CLASSES: it is the same as before, or cannot be read. */
-static enum guardd_change_class
-classify (const struct rewritten *all, const struct part *part, uint64_t at)
-{
-  uint8_t now[CONTENT_PIECE], before[CONTENT_PIECE];
-  if (part->is.compressed || part->was.compressed)
-    return classify_packed (all, part, at);
-  if (!read_content (&all->now, part->is.logical + at, now)
-      || !read_content (&all->before, part->was.logical + at, before)
-      || memcmp (now, before, sizeof now) == 0)
-    return GUARDD_CHANGE_CLASSES;
-  if (bytes_are_zero (now, sizeof now))
-    return GUARDD_CHANGE_TO_ZERO;
-  if (bytes_are_zero (before, sizeof before))
-    return content_is_high (now) ? GUARDD_CHANGE_ZERO_TO_HIGH : GUARDD_CHANGE_FROM_ZERO;
-  if (content_is_repeated (now))
-    return content_is_repeated (before) ? GUARDD_CHANGE_OTHER : GUARDD_CHANGE_COLLAPSED;
-  if (content_is_high (now))
-    return content_is_ordinary (before) ? GUARDD_CHANGE_LOW_TO_HIGH : GUARDD_CHANGE_HIGH;
-  return GUARDD_CHANGE_OTHER;
-}
-
-/* Pieces at equal distances, each of which stands for as much as lies between them. */
+/* Pieces at equal distances in the parts that are kept, which stand for all. */
 static void
-add_content (struct rewritten *all, struct guardd_observation *seen)
+add_content (const struct rewritten *all, struct guardd_observation *seen)
 {
-  uint64_t pieces = all->bytes / CONTENT_PIECE, n = pieces < SAMPLE_MAX ? pieces : SAMPLE_MAX, start = 0;
-  for (uint32_t i = 0, taken = 0; i < all->n_parts && n > 0; start += all->parts[i++].length)
-    for (; taken < n; taken++) {
-      uint64_t at = pieces * taken / n * CONTENT_PIECE;
-      if (at < start || at - start + CONTENT_PIECE > all->parts[i].length) {
-        if (at >= start + all->parts[i].length)
-          break;
-        continue;
-      }
-      enum guardd_change_class class = classify (all, &all->parts[i], at - start);
+  uint64_t pieces = 0, start = 0;
+  for (uint32_t i = 0; i < all->n_parts; i++)
+    pieces += all->parts[i].length / CONTENT_PIECE;
+  uint64_t n = pieces < SAMPLE_MAX ? pieces : SAMPLE_MAX;
+  for (uint32_t i = 0, taken = 0; i < all->n_parts; start += all->parts[i++].length / CONTENT_PIECE)
+    for (; taken < n && pieces * taken / n < start + all->parts[i].length / CONTENT_PIECE; taken++) {
+      enum guardd_change_class class = btrfs_part_classify (&all->now, &all->before, &all->parts[i],
+                                                            (pieces * taken / n - start) * CONTENT_PIECE);
       if (class != GUARDD_CHANGE_CLASSES)
         seen->changed[class][GUARDD_PLACE_KEPT] += all->bytes / n;
     }
@@ -280,14 +225,18 @@ btrfs_add_changes (struct guardd_observation *seen, const struct view *now, cons
   bytes_autofree struct rewritten *all = calloc (1, sizeof *all);
   if (all == NULL || !btrfs_open (&all->now, now, super) || !btrfs_open (&all->before, before, then))
     return;
-  all->nodes = NODES_MAX;
-  all->lookups = LOOKUPS_MAX;
-  btrfs_each_root (&all->before, keep_root, all);
   all->files = btrfs_files_new ();
   if (all->files == NULL)
     return;
+  all->now.quick = all->before.quick = true;
+  all->nodes = NODES_MAX;
+  all->lookups = LOOKUPS_MAX;
+  all->steps = STEPS_MAX;
+  all->random = all->now.generation;
+  btrfs_each_root (&all->before, keep_root, all);
   btrfs_each_root (&all->now, compare_root, all);
   add_content (all, seen);
+  btrfs_each_root (&all->now, count_root, all);
   seen->exchange.freed_inodes += btrfs_files_gone (all->files);
   seen->exchange.new_inodes += btrfs_files_came (all->files);
   btrfs_files_free (all->files);

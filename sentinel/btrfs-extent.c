@@ -28,7 +28,8 @@ btrfs_read_extent (const struct btrfs_volume *volume, const uint8_t *leaf, uint3
                                    .logical = le64 (data + DISK),
                                    .generation = le64 (data),
                                    .compressed = data[COMPRESSION] != 0,
-                                   .unpacked = le64 (data + RAM) };
+                                   .unpacked = le64 (data + RAM),
+                                   .packed = le64 (data + DISK_LENGTH) };
   if (!extent->compressed)
     extent->logical += le64 (data + OFFSET);
   return extent->length <= UINT64_MAX - extent->offset;

@@ -11,7 +11,7 @@ struct btrfs_extent {
   uint64_t logical;        /* of its first byte; where it is compressed, of all that was compressed with it */
   uint64_t generation;
   bool compressed;
-  uint64_t unpacked; /* bytes of all that was compressed with it */
+  uint64_t unpacked, packed; /* bytes of all that was compressed with it, and what became of them */
 };
 
 /* The i-th item of a leaf.  False: it is none, or nothing on the disk is its own (in the leaf, a hole, not

@@ -54,16 +54,17 @@ read_node (struct btrfs_volume *volume, struct btrfs_pointer to, uint32_t *nodes
 
 /* What was written since; what was not is shared. */
 static bool
-walk_now (struct btrfs_files *files, struct btrfs_volume *now, struct btrfs_pointer to, uint64_t since)
+walk_now (struct btrfs_files *files, struct btrfs_volume *now, struct btrfs_pointer to, uint64_t since,
+          uint32_t *nodes)
 {
-  bytes_autofree uint8_t *node = read_node (now, to, &files->nodes_now);
+  bytes_autofree uint8_t *node = read_node (now, to, nodes);
   bool whole = node != NULL;
   if (whole && to.level == 0)
     files->is += count_inodes (now, node);
   for (uint32_t i = 0; whole && to.level > 0 && i < btrfs_entries (now, node); i++) {
     struct btrfs_pointer child = btrfs_child (node, i);
     if (child.generation > since)
-      whole = walk_now (files, now, child, since);
+      whole = walk_now (files, now, child, since, nodes);
     else if (files->n_shared < SHARED_MAX)
       files->shared[files->n_shared++] = child.logical;
     else
@@ -79,31 +80,38 @@ compare (const void *a, const void *b)
   return x < y ? -1 : x > y;
 }
 
-static void
-walk_before (struct btrfs_files *files, struct btrfs_volume *before, struct btrfs_pointer to)
+static bool
+walk_before (struct btrfs_files *files, struct btrfs_volume *before, struct btrfs_pointer to, uint32_t *nodes)
 {
   if (bsearch (&to.logical, files->shared, files->n_shared, sizeof to.logical, compare))
-    return;
-  bytes_autofree uint8_t *node = read_node (before, to, &files->nodes_before);
+    return true;
+  bytes_autofree uint8_t *node = read_node (before, to, nodes);
+  bool whole = node != NULL;
   if (node && to.level == 0)
     files->was += count_inodes (before, node);
   for (uint32_t i = 0; node && to.level > 0 && i < btrfs_entries (before, node); i++)
-    walk_before (files, before, btrfs_child (node, i));
+    whole &= walk_before (files, before, btrfs_child (node, i), nodes);
+  return whole;
 }
 
 void
 btrfs_files_count (struct btrfs_files *files, struct btrfs_volume *now, struct btrfs_pointer is,
                    struct btrfs_volume *before, struct btrfs_pointer was)
 {
+  uint32_t now_left = btrfs_share (files->nodes_now), before_left = btrfs_share (files->nodes_before);
+  files->nodes_now -= now_left;
+  files->nodes_before -= before_left;
   files->is = files->was = files->n_shared = 0;
-  if (!walk_now (files, now, is, before->generation))
-    return;
-  qsort (files->shared, files->n_shared, sizeof files->shared[0], compare);
-  walk_before (files, before, was);
-  if (files->was > files->is)
-    files->gone += files->was - files->is;
-  else if (files->nodes_before > 0)
-    files->came += files->is - files->was;
+  if (walk_now (files, now, is, before->generation, &now_left)) {
+    qsort (files->shared, files->n_shared, sizeof files->shared[0], compare);
+    bool whole = walk_before (files, before, was, &before_left);
+    if (files->was > files->is)
+      files->gone += files->was - files->is;
+    else if (whole)
+      files->came += files->is - files->was;
+  }
+  files->nodes_now += now_left;
+  files->nodes_before += before_left;
 }
 
 uint64_t

@@ -8,7 +8,7 @@
 #include "btrfs.h"
 
 #define BTRFS_NODE_MAX 65536u
-#define BTRFS_CHUNKS_MAX 2048u
+#define BTRFS_CHUNKS_MAX 8192u
 #define BTRFS_DEPTH_MAX 8u
 
 #define BTRFS_HEADER 101u
@@ -31,6 +31,7 @@ struct btrfs_volume {
   const uint8_t *uuid; /* what nodes bear */
   uint64_t device, generation;
   uint32_t node_size, n_chunks;
+  bool quick;    /* set after opening: any copy of a node will do, and the three below are left alone */
   bool unknown;  /* something could not be read */
   bool one_copy; /* of a node that has two, one is no node */
   bool broken;   /* a node is in no copy what its parent says */
@@ -71,6 +72,12 @@ struct btrfs_pointer btrfs_child (const uint8_t *node, uint32_t i);
 /* The data of an item of a leaf with so many bytes at least; NULL: it has no place in the node. */
 const uint8_t *btrfs_item (const struct btrfs_volume *volume, const uint8_t *leaf, uint32_t i, uint32_t least,
                            uint32_t *size);
+/* What one subvolume may have of what is left for all. */
+static inline uint32_t
+btrfs_share (uint32_t left)
+{
+  return left / 2 + left % 2;
+}
 /* Every leaf below a node that was written after generation `since`, until *nodes of both kinds were read. */
 void btrfs_each_leaf (struct btrfs_volume *volume, struct btrfs_pointer to, uint64_t since, uint32_t *nodes,
                       void (*leaf) (struct btrfs_volume *volume, const uint8_t *node, void *opaque),
