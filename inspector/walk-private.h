@@ -26,6 +26,7 @@ struct walk_state {
   json_object *others;       /* {"path"} of some of them */
   uint64_t files;
   uint64_t unread; /* of this filesystem: directories and names that could not be read */
+  bool btrfs;      /* this filesystem is one */
   bool failed;     /* writing has */
 };
 
@@ -38,6 +39,9 @@ bool walk_find_filesystems (struct walk_state *state);
 /* Fills os and mounts, from what an earlier summary of this guest says (NULL: none) where the filesystems are
  * the same. */
 void walk_find_system (struct walk_state *state, json_object *known);
+/* What is mounted is a snapshot of a subvolume, and not what the guest has mounted: its files come and go
+ * with it, and are none of the guest's work. */
+bool walk_is_snapshot (const struct walk_state *state, const struct walk_filesystem *filesystem);
 /* Where it is mounted; NULL: nobody knows. */
 const char *walk_mount_point (const struct walk_state *state, const char *device);
 void walk_strings_free (char **strings); /* NULL is fine */

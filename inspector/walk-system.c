@@ -148,3 +148,26 @@ walk_mount_point (const struct walk_state *state, const char *device)
       return at[0];
   return NULL;
 }
+
+/* "UUID", "…", "Parent UUID", "…" or "": as "btrfs subvolume show" has it. */
+static bool
+has_parent (char *const *properties)
+{
+  for (char *const *at = properties; at && at[0] && at[1]; at += 2)
+    if (strcmp (at[0], "Parent UUID") == 0)
+      return at[1][0] != '\0';
+  return false;
+}
+
+bool
+walk_is_snapshot (const struct walk_state *state, const struct walk_filesystem *filesystem)
+{
+  static const char subvolume[] = "btrfsvol:";
+  if (strncmp (filesystem->device, subvolume, strlen (subvolume)) != 0
+      || walk_mount_point (state, filesystem->device) != NULL)
+    return false;
+  char **properties = guestfs_btrfs_subvolume_show (state->g, "/");
+  bool is = has_parent (properties);
+  walk_strings_free (properties);
+  return is;
+}

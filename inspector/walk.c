@@ -11,6 +11,8 @@
 /* A guest can make any number of files: guardd keeps the list, a person reads its difference. */
 #define FILES_MAX 5000000u
 #define DEPTH_MAX 256
+/* The number of every subvolume's root (BTRFS_FIRST_FREE_OBJECTID): each is listed by itself. */
+#define BTRFS_SUBVOLUME 256u
 #define PROBLEMS_MAX 10
 
 /* What is not in the list must not count as gone. */
@@ -82,7 +84,7 @@ walk_entry (struct walk_state *state, char *path, size_t length, const char *nam
   state->failed |= !inventory_put_file (state->out, path, &file);
   if (state->modified)
     modified_meet (state->modified, path, &file);
-  if (file.type == 'd')
+  if (file.type == 'd' && !(state->btrfs && file.inode == BTRFS_SUBVOLUME))
     walk_directory (state, path, length + 1 + n, depth + 1);
   path[length] = '\0';
 }
@@ -157,20 +159,37 @@ has_files (const char *type)
 
 /* Read-only for the kernel of the appliance, which replays the journal into the overlay all the same: what is
  * seen is what the guest would see after a crash.  XFS refuses a second filesystem of one UUID.
- * Each is mounted over the one before, and none is unmounted: that would take seconds, and the appliance
- * goes anyway. */
+ * Each is mounted over the one before, and none is unmounted, which would take seconds, and the appliance
+ * goes anyway; but those of a btrfs, which is refused if it is there already. */
+static bool
+mount_filesystem (const struct walk_state *state, const struct walk_filesystem *filesystem)
+{
+  const char *options = strcmp (filesystem->type, "xfs") == 0 ? "ro,nouuid" : "ro";
+  return guestfs_mount_options (state->g, options, filesystem->device, "/") == 0;
+}
+
 static void
-walk_mounted (struct walk_state *state, const struct walk_filesystem *filesystem, const char *mountpoint)
+walk_mounted (struct walk_state *state, const char *mountpoint)
 {
   char path[INVENTORY_NAME_MAX + 1] = "";
-  const char *options = strcmp (filesystem->type, "xfs") == 0 ? "ro,nouuid" : "ro";
-  if (guestfs_mount_options (state->g, options, filesystem->device, "/") != 0) {
-    problem (state);
-    return;
-  }
   walk_directory (state, path, 0, 0);
   if (state->modified)
     walk_look_into_modified (state, mountpoint);
+}
+
+static void
+add_to_summary (const struct walk_state *state, const struct walk_filesystem *filesystem, uint64_t files)
+{
+  const char *at = walk_mount_point (state, filesystem->device);
+  json_object *one = json_object_new_object ();
+  json_object_object_add (one, "device", text_to_json (filesystem->device));
+  json_object_object_add (one, "type", text_to_json (filesystem->type));
+  json_object_object_add (one, "uuid", text_to_json (filesystem->uuid));
+  if (at)
+    json_object_object_add (one, "mountpoint", text_to_json (at));
+  json_object_object_add (one, "files", json_object_new_int64 ((int64_t)files));
+  json_object_object_add (one, "unread", json_object_new_int64 ((int64_t)state->unread));
+  json_object_array_add (state->filesystems, one);
 }
 
 /* left: filesystems from this one on, which share what is left of the sample. */
@@ -179,21 +198,21 @@ walk_filesystem (struct walk_state *state, const struct walk_filesystem *filesys
 {
   const char *at = walk_mount_point (state, filesystem->device);
   uint64_t before = state->files;
+  bool mounted = has_files (filesystem->type) && mount_filesystem (state, filesystem);
   state->unread = 0;
-  state->failed |= !inventory_put_filesystem (state->out, filesystem->device, filesystem->type, at);
-  if (state->modified)
-    modified_begin (state->modified, filesystem->device, (MODIFIED_MAX - state->sampled) / left);
-  if (has_files (filesystem->type))
-    walk_mounted (state, filesystem, at);
-  json_object *one = json_object_new_object ();
-  json_object_object_add (one, "device", text_to_json (filesystem->device));
-  json_object_object_add (one, "type", text_to_json (filesystem->type));
-  json_object_object_add (one, "uuid", text_to_json (filesystem->uuid));
-  if (at)
-    json_object_object_add (one, "mountpoint", text_to_json (at));
-  json_object_object_add (one, "files", json_object_new_int64 ((int64_t)(state->files - before)));
-  json_object_object_add (one, "unread", json_object_new_int64 ((int64_t)state->unread));
-  json_object_array_add (state->filesystems, one);
+  state->btrfs = strcmp (filesystem->type, "btrfs") == 0;
+  if (!mounted || !state->btrfs || !walk_is_snapshot (state, filesystem)) {
+    state->failed |= !inventory_put_filesystem (state->out, filesystem->device, filesystem->type, at);
+    if (state->modified)
+      modified_begin (state->modified, filesystem->device, (MODIFIED_MAX - state->sampled) / left);
+    if (mounted)
+      walk_mounted (state, at);
+    else if (has_files (filesystem->type))
+      problem (state);
+    add_to_summary (state, filesystem, state->files - before);
+  }
+  if (mounted && state->btrfs)
+    guestfs_umount (state->g, "/");
 }
 
 static void

@@ -268,6 +268,32 @@ umount {folder}
 
 
 @timeout(400)
+@timeout(400)
+def test_snapshots_of_btrfs_subvolumes_are_not_the_guests_files(bed):
+    """They come and go by themselves, with all that is in them; a subvolume that is none is listed, once."""
+    image, folder = bed.images / "content.raw", bed.images / "mount"
+    guest = bed.paused_guest("web01", [Disk("128M", "raw")])
+    bed.guardd(interval="7d", keep="5000x1s")
+    folder.mkdir()
+
+    def put(commands):
+        script = f"mount -o loop {image} {folder}; (cd {folder}; {commands}); umount {folder}"
+        subprocess.run(["unshare", "-m", "sh", "-ec", script], check=True)
+        with open(image, "rb") as file:
+            for at in range(0, 128 * MIB, MIB):
+                data = file.read(MIB)
+                guest.put("vda", at, data) if any(data) else guest.zero("vda", at, MIB)
+        return str(bed.sh("snapshot-create", "web01")["number"])
+
+    subprocess.run(["truncate", "-s", "128M", image], check=True)
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
+    first = put("btrfs -q subvolume create home; for i in $(seq 20); do echo $i >home/$i; echo $i >$i; done; "
+                "for s in 1 2 3; do btrfs -q subvolume snapshot -r home s$s; done")
+    second = put("btrfs -q subvolume delete s1 s2; rm home/7; btrfs -q subvolume snapshot -r home s4")
+    told = bed.sh("diff", "web01", first, second, timeout=300)
+    equal((told["before"]["files"], told["now"]["files"], told["deleted"]["files"], told["filesystems"]), (44, 42, 1, []))
+
+
 def test_a_directory_too_long_for_one_answer_is_listed_and_one_too_deep_is_known_to_be_left_out(bed):
     image, folder = bed.images / "many.raw", bed.images / "mount"
     folder.mkdir()
