@@ -42,7 +42,7 @@ is_all_repeated (const struct btrfs_volume *now, const struct btrfs_part *part)
   return true;
 }
 
-/* It was plain: what it was can be read. */
+/* It is compressed now: only that it repeats itself can be seen of it; what was plain before can be read. */
 static enum guardd_change_class
 classify_packed (const struct btrfs_volume *now, const struct btrfs_volume *before,
                  const struct btrfs_part *part, uint64_t at)
