@@ -11,6 +11,7 @@
 /* A filesystem that the appliance has found. */
 struct walk_filesystem {
   char *device, *type, *uuid; /* uuid: "" for none */
+  char *listed;               /* what libguestfs has called the device */
 };
 
 struct walk_state {
@@ -33,9 +34,14 @@ struct walk_state {
 /* --- walk-launch.c --- */
 bool walk_launch (guestfs_h *g, const struct walk_request *request);
 
-/* --- walk-system.c --- */
-/* Fills found. */
+/* --- walk-found.c --- */
+/* Fills found; false: see guestfs_last_error(). */
 bool walk_find_filesystems (struct walk_state *state);
+void walk_found_free (struct walk_state *state);
+/* A btrfs subvolume's, "btrfsvol:…" */
+bool walk_is_volume (const char *device);
+
+/* --- walk-system.c --- */
 /* Fills os and mounts, from what an earlier summary of this guest says (NULL: none) where the filesystems are
  * the same. */
 void walk_find_system (struct walk_state *state, json_object *known);

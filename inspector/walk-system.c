@@ -23,33 +23,6 @@ walk_strings_length (char *const *strings)
   return n;
 }
 
-/* --- filesystems --- */
-
-static int
-compare_devices (const void *a, const void *b)
-{
-  return strcmp (((const struct walk_filesystem *)a)->device, ((const struct walk_filesystem *)b)->device);
-}
-
-bool
-walk_find_filesystems (struct walk_state *state)
-{
-  char **found = guestfs_list_filesystems (state->g); /* device, type, ... */
-  if (found == NULL)
-    return false;
-  size_t n = walk_strings_length (found) / 2;
-  state->found = calloc (n + 1, sizeof *state->found);
-  for (size_t i = 0; state->found && i < n; i++) {
-    char *uuid = guestfs_vfs_uuid (state->g, found[2 * i]);
-    state->found[i] = (struct walk_filesystem){ found[2 * i], found[2 * i + 1], uuid ? uuid : strdup ("") };
-  }
-  state->n_found = state->found ? n : 0;
-  free (found); /* its strings are kept */
-  if (state->found)
-    qsort (state->found, n, sizeof *state->found, compare_devices);
-  return state->found != NULL;
-}
-
 /* --- the operating system --- */
 
 static void
@@ -58,6 +31,22 @@ add_words (json_object *to, const char *key, char *words)
   if (words && strcmp (words, "unknown") != 0)
     json_object_object_add (to, key, text_to_json (words));
   free (words);
+}
+
+/* Subvolumes are mounted by the names that they are listed by. */
+static void
+name_mounts (struct walk_state *state)
+{
+  for (char **at = state->mounts; at && at[0] && at[1]; at += 2)
+    for (size_t i = 0; i < state->n_found; i++)
+      if (strcmp (at[1], state->found[i].listed) == 0) {
+        char *device = strdup (state->found[i].device);
+        if (device) {
+          free (at[1]);
+          at[1] = device;
+        }
+        break;
+      }
 }
 
 static void
@@ -71,6 +60,7 @@ inspect (struct walk_state *state)
     add_words (state->os, "product", guestfs_inspect_get_product_name (state->g, roots[0]));
     add_words (state->os, "hostname", guestfs_inspect_get_hostname (state->g, roots[0]));
     state->mounts = guestfs_inspect_get_mountpoints (state->g, roots[0]);
+    name_mounts (state);
   }
   walk_strings_free (roots);
   guestfs_umount_all (state->g);
@@ -162,9 +152,7 @@ has_parent (char *const *properties)
 bool
 walk_is_snapshot (const struct walk_state *state, const struct walk_filesystem *filesystem)
 {
-  static const char subvolume[] = "btrfsvol:";
-  if (strncmp (filesystem->device, subvolume, strlen (subvolume)) != 0
-      || walk_mount_point (state, filesystem->device) != NULL)
+  if (!walk_is_volume (filesystem->device) || walk_mount_point (state, filesystem->device) != NULL)
     return false;
   char **properties = guestfs_btrfs_subvolume_show (state->g, "/");
   bool is = has_parent (properties);

@@ -232,12 +232,7 @@ summarize (const struct walk_state *state, FILE *summary)
 static void
 state_clear (struct walk_state *state)
 {
-  for (size_t i = 0; i < state->n_found; i++) {
-    free (state->found[i].device);
-    free (state->found[i].type);
-    free (state->found[i].uuid);
-  }
-  free (state->found);
+  walk_found_free (state);
   walk_strings_free (state->mounts);
   modified_free (state->modified);
   json_object_put (state->filesystems);
