@@ -99,8 +99,8 @@ make_inventory (Job *job, const Manifest *manifest, int fd, int older, GError **
   return summary;
 }
 
-json_object *
-job_inspect_now (Job *job, const Manifest *manifest, int older, GError **error)
+static json_object *
+inspect_pinned (Job *job, const Manifest *manifest, int older, GError **error)
 {
   const char *uuid = manifest->domain_uuid;
   gint64 started = g_get_monotonic_time ();
@@ -117,6 +117,16 @@ job_inspect_now (Job *job, const Manifest *manifest, int older, GError **error)
     json_add_u64 (summary, "number", manifest->number);
     json_add_u64 (summary, "duration_ms", (guint64)(g_get_monotonic_time () - started) / 1000);
   }
+  return summary;
+}
+
+json_object *
+job_inspect_now (Job *job, const Manifest *manifest, int older, GError **error)
+{
+  if (!pool_pin (job->pool, manifest->domain_uuid, manifest->number, error))
+    return NULL;
+  json_object *summary = inspect_pinned (job, manifest, older, error);
+  pool_unpin (job->pool, manifest->domain_uuid, manifest->number);
   return summary;
 }
 
@@ -166,8 +176,8 @@ open_inventory (Job *job, const Manifest *manifest, int older, json_object **con
   return summary ? pool_inventory_open (job->pool, manifest->domain_uuid, manifest->number, error) : -1;
 }
 
-json_object *
-job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError **error)
+static json_object *
+compare_pinned (Job *job, const Manifest *older, const Manifest *newer, GError **error)
 {
   g_autofree char *program = program_path (job);
   json_object *difference = NULL;
@@ -183,6 +193,20 @@ job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError 
     close (before);
   if (now >= 0)
     close (now);
+  return difference;
+}
+
+json_object *
+job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError **error)
+{
+  json_object *difference = NULL;
+  if (!pool_pin (job->pool, older->domain_uuid, older->number, error))
+    return NULL;
+  if (pool_pin (job->pool, newer->domain_uuid, newer->number, error)) {
+    difference = compare_pinned (job, older, newer, error);
+    pool_unpin (job->pool, newer->domain_uuid, newer->number);
+  }
+  pool_unpin (job->pool, older->domain_uuid, older->number);
   return difference;
 }
 

@@ -99,6 +99,16 @@ pool_domain_is_pinned (const PoolDomain *domain, guint64 number)
   return numbers_contain (domain->pins, number) || numbers_contain (domain->late_parents, number);
 }
 
+void
+pool_domain_unpin (PoolDomain *domain, guint64 number)
+{
+  for (guint i = 0; i < domain->pins->len; i++)
+    if (g_array_index (domain->pins, guint64, i) == number) {
+      g_array_remove_index_fast (domain->pins, i);
+      return;
+    }
+}
+
 bool
 pool_domain_is_unlisted (const PoolDomain *domain, guint64 number)
 {

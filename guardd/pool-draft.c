@@ -223,11 +223,7 @@ pool_draft_free (PoolDraft *draft)
   pool_unreserve (draft->pool, draft->reserved);
   g_mutex_lock (&draft->pool->lock);
   for (guint i = 0; i < draft->parents->len; i++)
-    for (guint k = 0; k < draft->domain->pins->len; k++)
-      if (g_array_index (draft->domain->pins, guint64, k) == g_array_index (draft->parents, guint64, i)) {
-        g_array_remove_index_fast (draft->domain->pins, k);
-        break;
-      }
+    pool_domain_unpin (draft->domain, g_array_index (draft->parents, guint64, i));
   if (draft->domain != NULL)
     draft->domain->drafts--;
   g_mutex_unlock (&draft->pool->lock);

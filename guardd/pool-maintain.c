@@ -110,7 +110,7 @@ entry_protection (const PoolDomain *domain, const PoolEntry *entry, bool force)
   if (entry == newest)
     return "is the newest, which always stays";
   if (pool_domain_is_pinned (domain, number))
-    return "is what a capture that is running stands on; try again when it is done";
+    return "is needed by a capture or an inspection that is running; try again when that is done";
   if (entry->snapshot->state->hold != NULL && !force)
     return "is held; release it first or use force";
   if (entry->snapshot->state->evidence && !force)

@@ -57,7 +57,7 @@ typedef struct {
   bool unrecovered;   /* maintenance: the storage has not removed yet what belongs to no snapshot */
   GPtrArray *entries; /* lock: PoolEntry by number */
   GArray *unlisted;   /* lock: guint64, in the history and on disk, but not as the history has it */
-  GArray *pins;       /* lock: guint64, parents of open drafts, once per use */
+  GArray *pins;       /* lock: guint64, parents of open drafts and what is read, once per use */
   /* lock: parents of what was committed while a maintenance was preparing, which it cannot know */
   GArray *late_parents;
   GPtrArray *stale;   /* lock: names of aborted drafts that could not be removed */
@@ -131,6 +131,7 @@ PoolEntry *pool_domain_entry (const PoolDomain *domain, guint64 number);
 void pool_domain_insert (PoolDomain *domain, PoolEntry *entry); /* takes it; replaces one with that number */
 PoolEntry *pool_domain_take (PoolDomain *domain, guint64 number);
 bool pool_domain_is_pinned (const PoolDomain *domain, guint64 number);
+void pool_domain_unpin (PoolDomain *domain, guint64 number); /* undoes one that is in pins */
 bool pool_domain_is_unlisted (const PoolDomain *domain, guint64 number);
 /* A snapshot has a list of files. */
 void pool_domain_add_listed (PoolDomain *domain, guint64 number);

@@ -100,6 +100,11 @@ GBytes *pool_snapshot_file (Pool *pool, const char *domain_uuid, guint64 number,
 StorageReader *pool_image_open (Pool *pool, const char *domain_uuid, guint64 number, const char *target,
                                 GError **error);
 
+/* Until pool_unpin() nothing removes the snapshot, by force or not; each has to be undone once.
+ * POOL_ERROR_NOT_FOUND: it is gone already. */
+bool pool_pin (Pool *pool, const char *domain_uuid, guint64 number, GError **error);
+void pool_unpin (Pool *pool, const char *domain_uuid, guint64 number);
+
 /* --- lists of files (inspector/inventory.h), of snapshots that were inspected --- */
 /* A descriptor to read from; -1 with POOL_ERROR_NOT_FOUND: there is none. */
 int pool_inventory_open (Pool *pool, const char *domain_uuid, guint64 number, GError **error);

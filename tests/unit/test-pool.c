@@ -389,6 +389,29 @@ test_prune_applies_the_retention (Fixture *fixture, const void *data)
 }
 
 static void
+test_pinned_stays (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Retention) retention = retention_parse ("1x1min", NULL);
+  guint64 pinned = 2, removed = 0;
+  fixture_take_many (fixture, 5);
+  g_assert_true (pool_pin (fixture->pool, DOMAIN, pinned, NULL));
+  g_assert_true (pool_pin (fixture->pool, DOMAIN, pinned, NULL));
+  g_assert_false (pool_delete (fixture->pool, DOMAIN, &pinned, 1, true, NULL, &error));
+  g_assert_error (error, POOL_ERROR, POOL_ERROR_BUSY);
+  g_clear_error (&error);
+  pool_unpin (fixture->pool, DOMAIN, pinned); /* one of two */
+  g_assert_true (pool_prune (fixture->pool, DOMAIN, retention, 0, &removed, NULL, NULL));
+  g_assert_cmpuint (removed, >, 0);
+  fixture_check_content (fixture, pinned);
+  pool_unpin (fixture->pool, DOMAIN, pinned);
+  g_assert_true (pool_prune (fixture->pool, DOMAIN, retention, 0, &removed, NULL, NULL));
+  g_assert_cmpuint (removed, ==, 1);
+  g_assert_false (pool_pin (fixture->pool, DOMAIN, pinned, &error));
+  g_assert_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND);
+}
+
+static void
 give_list (const Fixture *fixture, guint64 number)
 {
   g_autoptr (GError) error = NULL;
@@ -632,6 +655,7 @@ main (int argc, char **argv)
   ADD (delete_refuses_newest_held_and_evidence);
   ADD (parent_of_an_open_draft_stays);
   ADD (prune_applies_the_retention);
+  ADD (pinned_stays);
   ADD (pruning_spares_what_a_verdict_will_need);
   ADD (reader_opened_before_a_removal_stays_valid);
   ADD (verify_passes_after_maintenance);
