@@ -18,7 +18,7 @@
 typedef struct {
   char *incident;  /* the one that is looked into; NULL: by schedule */
   bool encrypting; /* what it has found so far */
-  bool again;      /* lists have found it: whether all is back is asked */
+  bool again;      /* lists were told of it: whether all is back, or worse, is asked */
   Suspicion suspicion;
   gint64 before_us;        /* suspected: the newest snapshot of before is compared with; 0: not suspected */
   guint64 from, to;        /* numbers; from 0: the newest older one that has a list; to 0: the newest */
@@ -26,7 +26,8 @@ typedef struct {
   json_object *difference; /* NULL: there is nothing to compare with */
   GPtrArray *findings;
   GPtrArray *problems; /* sentences for the log */
-  bool opened;         /* an incident, by schedule */
+  bool opened;         /* an incident, by schedule or on suspicion */
+  bool raised;         /* the incident's level */
   Incident *over;      /* the incident that has ended; NULL: none */
 } Deepening;
 
@@ -133,7 +134,7 @@ deepen_run (Job *job, GError **error)
   data->difference = job_compare_now (job, from->manifest, to->manifest, error);
   if (data->difference == NULL)
     return false;
-  if (data->suspicion == SUSPICION_ENCRYPTED)
+  if (data->suspicion == SUSPICION_ENCRYPTED && !data->again)
     listing_judge_encrypted (data->difference, data->encrypting, data->findings);
   else
     listing_judge (data->difference, data->encrypting, data->findings);
@@ -141,6 +142,20 @@ deepen_run (Job *job, GError **error)
 }
 
 /* --- what becomes of it --- */
+
+/* What is there still, and told, is not told again. */
+static void
+raise_again (Watch *watch, Deepening *data)
+{
+  const Incident *open = watch_incident (watch);
+  bool same = open && strcmp (open->id, data->incident) == 0;
+  if (findings_level (data->findings) < LEVEL_WARN)
+    data->over = watch_end_listed (watch, data->incident);
+  else if (same && findings_level (data->findings) > open->level) {
+    watch_add_findings (watch, data->incident, data->findings);
+    data->raised = true;
+  }
+}
 
 /* Owns the watch: what the files say belongs to the incident, if that is still open, or makes one. */
 static bool
@@ -153,11 +168,11 @@ raise_run (Job *job, GError **error)
   if (data->incident == NULL && open && incident_is_listed (open)) {
     data->incident = g_strdup (open->id);
     data->again = true; /* an earlier guardd has told it */
-  } else if (data->again && findings_level (data->findings) < LEVEL_WARN)
-    data->over = watch_end_listed (guest->watch, data->incident);
-  else if (data->incident && !data->again)
+  } else if (data->again) {
+    raise_again (guest->watch, data);
+  } else if (data->incident) {
     watch_add_findings (guest->watch, data->incident, data->findings);
-  else if (data->incident == NULL) {
+  } else {
     data->opened = watch_open_listed (guest->watch, &listed, data->findings);
     data->incident = g_strdup (watch_incident (guest->watch)->id);
   }
@@ -182,9 +197,11 @@ raise_done (Job *job, const GError *error)
     daemon_alarm_over (job->daemon, guest, data->over);
   }
   /* All may be as it was again, or still as it was told. */
-  if (data->again || incident == NULL || strcmp (incident->id, data->incident) != 0)
+  if ((data->again && !data->raised) || incident == NULL || strcmp (incident->id, data->incident) != 0)
     return;
   if (data->opened)
+    guest->suspect_due = 0; /* what was listed may have been going on */
+  if (data->opened || data->raised)
     daemon_fleet_note (job->daemon, guest, findings_worst (data->findings)->rule);
   daemon_alarm_files (job->daemon, guest, data->incident, data->findings, data->difference);
   if (guest->incident->level == LEVEL_CRITICAL && before < LEVEL_CRITICAL)
@@ -257,11 +274,18 @@ job_deepen (Daemon *daemon, Guest *guest)
     start (daemon, guest, deepening_new (incident, incident->first_bad));
 }
 
+/* What is removed slowly is listed while it goes on, so what is worse may come. */
+static bool
+may_be_worse (const Guest *guest)
+{
+  return guest->incident == NULL || guest->incident->level < LEVEL_CRITICAL;
+}
+
 void
 job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 time_us)
 {
   gint64 now = g_get_monotonic_time ();
-  if (guest->incident || guest->policy == NULL || guest->policy->inspect != INSPECT_AUTO) {
+  if (!may_be_worse (guest) || guest->policy == NULL || guest->policy->inspect != INSPECT_AUTO) {
     guest->suspect_us = 0;
     guest->suspicion = SUSPICION_NONE;
     return;
@@ -277,8 +301,9 @@ job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 
   guest->suspect_pause_us
       = lasts ? MIN (2 * guest->suspect_pause_us, SUSPECT_PAUSE_MAX_US) : SUSPECT_PAUSE_US;
   guest->suspect_due = now + (gint64)guest->suspect_pause_us;
-  Deepening *data = deepening_new (NULL, 0);
-  data->before_us = guest->suspect_us;
+  Deepening *data = deepening_new (guest->incident, 0);
+  data->again = guest->incident != NULL;
+  data->before_us = guest->incident ? 0 : guest->suspect_us; /* its good one is compared with, then */
   data->suspicion = guest->suspected = guest->suspicion;
   guest->suspect_us = 0;
   guest->suspicion = SUSPICION_NONE;

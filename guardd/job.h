@@ -78,7 +78,8 @@ void job_deepen (Daemon *daemon, Guest *guest);
 /* Which are gone since they were listed last. */
 void job_deepen_scheduled (Daemon *daemon, Guest *guest);
 /* What was judged was suspicious, at that time of a snapshot: whether files have been encrypted, or are gone,
- * since ten minutes before.  At once, or as soon as the last time is long enough ago. */
+ * since ten minutes before, or since the open incident's last good snapshot if that is not critical yet.  At
+ * once, or as soon as the last time is long enough ago. */
 void job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 time_us);
 /* All disks are as in that snapshot: the open incident may be over. */
 void job_rolled_back (Daemon *daemon, Guest *guest, guint64 number);

@@ -209,12 +209,26 @@ watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 ti
   }
 }
 
+/* What the same rule has said of the same place before. */
+static void
+remove_earlier (GPtrArray *findings, const Finding *newer)
+{
+  for (guint i = findings->len; i > 0; i--) {
+    const Finding *finding = findings->pdata[i - 1];
+    if (strcmp (finding->rule, newer->rule) == 0 && strcmp (finding->disk, newer->disk) == 0
+        && strcmp (finding->structure, newer->structure) == 0)
+      g_ptr_array_remove_index (findings, i - 1);
+  }
+}
+
 void
 watch_add_findings (Watch *watch, const char *id, const GPtrArray *findings)
 {
   Incident *incident = watch->incident;
   if (incident == NULL || g_strcmp0 (incident->id, id) != 0)
     return;
+  for (guint i = 0; i < findings->len; i++)
+    remove_earlier (incident->findings, findings->pdata[i]);
   for (guint i = 0; i < findings->len; i++)
     g_ptr_array_add (incident->findings, finding_copy (findings->pdata[i]));
   incident->level = MAX (incident->level, findings_level (findings));

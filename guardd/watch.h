@@ -46,15 +46,14 @@ void verdict_clear (Verdict *verdict);
 Watch *watch_new (const char *state_dir, const char *uuid);
 void watch_free (Watch *watch); /* saves it; NULL is fine */
 /* Judges one snapshot; *verdict is filled. */
-
 void watch_judge (Watch *watch, const Detectors *detectors, guint64 number, gint64 time_us,
                   const WatchDisk *disks, guint n_disks, Verdict *verdict);
 /* Borrowed until the next call; NULL: none is open. */
 const Incident *watch_incident (const Watch *watch);
 /* The snapshot before the first sign, when the caller knows better (slow deletion). */
 void watch_set_good (Watch *watch, guint64 number);
-/* What else was found of the open incident `id` (NULL, or another than the open one: nothing happens); its
- * level follows. */
+/* What else was found of the open incident `id` (NULL, or another than the open one: nothing happens), in the
+ * place of what the same rules have found in the same places; its level follows. */
 void watch_add_findings (Watch *watch, const char *id, const GPtrArray *findings);
 typedef struct {
   guint64 good, number; /* snapshots, older one first */

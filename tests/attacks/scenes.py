@@ -3,6 +3,8 @@
 
 A scene gets the bed and the disks, and returns whether all was as promised, and what was seen.
 """
+import time
+
 from bed import Disk
 from case import ENCRYPT, INTO_NEW, LIST, OFF, REPLACE
 
@@ -104,14 +106,18 @@ def listed(disk, script, rule, levels=("warn", "critical")):
         guest = suspected(bed, golden, name, disk)
         before = known(bed, name)
         guest.sh(script, timeout=900)
-        bed.wait(lambda: alerts(bed, name), 400, "an alert")
-        alert = bed.sh("alert-info", alerts(bed, name)[0]["id"])["alert"]
+        end = time.monotonic()
+        bed.wait(lambda: any(alert["level"] in levels for alert in alerts(bed, name)), 400, f"{levels} of {alerts(bed, name)}")
+        took = time.monotonic() - end
+        told = [bed.sh("alert-info", alert["id"])["alert"] for alert in reversed(alerts(bed, name))]
         guest.destroy()
-        rules = sorted(finding["rule"] for finding in alert["findings"])
+        rules = sorted(finding["rule"] for finding in told[-1]["findings"])
         # What came in the ten minutes before is under suspicion as well, and this guest is younger.
-        clean = alert["snapshot_good"] <= before
-        return (rule in rules and alert["level"] in levels and clean,
-                f"{alert['level']}, last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
+        clean = all(alert["snapshot_good"] <= before for alert in told)
+        one = len({alert["incident"] for alert in told}) == 1
+        return (rule in rules and clean and one,
+                f"{', then '.join(alert['level'] for alert in told)}, {took:.0f} s after its end, "
+                f"last-good {'clean' if clean else 'DIRTY'}, {' '.join(rules)}")
     return scene
 
 

@@ -30,13 +30,20 @@ def put_filesystem(bed, guest, tree):
 
 def put_image(guest, image):
     with open(image, "rb") as file:
-        for at in range(0, 64 * MIB, MIB):
+        for at in range(0, image.stat().st_size, MIB):
             data = file.read(MIB)
             guest.put("vda", at, data) if any(data) else guest.zero("vda", at, MIB)
 
 
+def make_btrfs(bed):
+    """For alter_filesystem(), instead of what put_filesystem() makes: 128 MiB."""
+    image = bed.images / "content.raw"
+    subprocess.run(["truncate", "-s", "128M", image], check=True)
+    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
+
+
 def alter_filesystem(bed, guest, commands):
-    """What put_filesystem() made, changed in place by a kernel: shell commands in its root."""
+    """What was made before, changed in place by a kernel: shell commands in its root."""
     image, folder = bed.images / "content.raw", bed.images / "mount"
     folder.mkdir(exist_ok=True)
     script = f"mount -o loop {image} {folder}; (cd {folder}; {commands}); umount {folder}"
@@ -186,7 +193,18 @@ def say(worker, difference):
 
 
 GONE = {"before": {"files": 1000}, "deleted": {"files": 900, "bytes": 1000}}
+PART = {"before": {"files": 1000}, "deleted": {"files": 300, "bytes": 400}}
 NOTHING = {"before": {"files": 1000}, "deleted": {"files": 0, "bytes": 0}}
+
+
+def said_worker(bed):
+    """An inspector beside the real sentinel, for say()."""
+    libexec = bed.images / "libexec"
+    libexec.mkdir()
+    os.symlink(bed.build / "guardd-sentinel", libexec / "guardd-sentinel")
+    worker = libexec / "guardd-inspector"
+    say(worker, NOTHING)
+    return worker
 
 
 def listed(bed):
@@ -204,12 +222,8 @@ def alarms(receiver):
 
 def test_what_lists_alone_have_found_is_over_by_a_list_or_a_rollback_and_nothing_else(bed):
     receiver = Receiver().start()
-    libexec = bed.images / "libexec"
-    libexec.mkdir()
-    os.symlink(bed.build / "guardd-sentinel", libexec / "guardd-sentinel")
-    worker = libexec / "guardd-inspector"
-    say(worker, NOTHING)
-    guest, _ = ready(bed, inspect="auto\ninspect_every = 1s", daemon="accelerator = tcg\n", libexec_dir=libexec,
+    worker = said_worker(bed)
+    guest, _ = ready(bed, inspect="auto\ninspect_every = 1s", daemon="accelerator = tcg\n", libexec_dir=worker.parent,
                      alert=webhook(receiver))
     good = listed(bed)
     number = listed(bed)
@@ -232,6 +246,55 @@ def test_what_lists_alone_have_found_is_over_by_a_list_or_a_rollback_and_nothing
     second = alarms(receiver)[1]
     bed.sh("rollback", "web01", str(second["snapshot_good"]), "--no-start")
     until(lambda: bed.sh("alert-info", second["id"])["resolved"] == "recovered", 30, "its end by a rollback")
+
+
+def more_lists(bed, words):
+    told = bed.daemon.log.read_text().count(words)
+    until(lambda: bed.daemon.log.read_text().count(words) >= told + 3, 60, "more lists of the same")
+
+
+def test_what_goes_on_after_lists_have_told_of_it_raises_the_alarm_and_is_answered_once(bed):
+    receiver = Receiver().start()
+    worker = said_worker(bed)
+    ready(bed, inspect="auto\ninspect_every = 1s\non_critical = pause", daemon="accelerator = tcg\n",
+          libexec_dir=worker.parent, alert=webhook(receiver))
+    good = listed(bed)
+    listed(bed)
+    say(worker, PART)
+    until(lambda: alarms(receiver), 30, "an alert")
+    part, = alarms(receiver)
+    equal((part["level"], part["snapshot_good"]), ("warn", good))
+    more_lists(bed, "300 files")
+    equal(len(alarms(receiver)), 1)
+    say(worker, GONE)
+    until(lambda: len(alarms(receiver)) == 3, 30, "the rise, and what it was answered with")
+    rise, answer = alarms(receiver)[1:]
+    equal((rise["level"], rise["incident"], rise["snapshot_good"]), ("critical", part["incident"], good))
+    equal([(finding["rule"], finding["level"]) for finding in rise["findings"]], [("files-gone", "critical")])
+    assert answer["summary"].startswith("on_critical: "), answer
+    more_lists(bed, "900 files")
+    equal(len(alarms(receiver)), 3)
+
+
+@timeout(400)
+def test_files_that_still_go_from_a_btrfs_after_the_alarm_raise_it(bed):
+    """The first list is made while they go."""
+    receiver = Receiver().start()
+    guest = bed.paused_guest("web01", [Disk("128M", "raw")])
+    make_btrfs(bed)
+    alter_filesystem(bed, guest, "for i in $(seq 1000); do echo $i >$i; done")
+    bed.guardd(interval="7d", inspect="auto\ninspect_every = 7d", daemon="accelerator = tcg\n", alert=webhook(receiver))
+    until(lambda: bed.sh("snapshot-list", "web01")["snapshots"], 30, "the first snapshot")
+    until(lambda: bed.sh("snapshot-info", "web01", "1")["verdict"] == "ok", 30, "a good snapshot")
+    levels = []
+    for commands in "rm 1?? 2?? 3??", "rm 4?? 5?? 6?? 7?? 8?? 9??":
+        alter_filesystem(bed, guest, commands)
+        bed.sh("snapshot-create", "web01")
+        until(lambda: len(receiver.bodies) > len(levels), 150, "an alert")
+        levels = [alert["level"] for alert in receiver.bodies]
+    equal(levels, ["warn", "critical"])
+    equal({(alert["incident"], alert["rollback"]) for alert in receiver.bodies},
+          {(receiver.bodies[0]["incident"], "guardsh rollback web01 1")})
 
 
 def test_an_inspector_that_hangs_after_an_alarm_is_told_as_blind(bed):
@@ -268,28 +331,16 @@ umount {folder}
 
 
 @timeout(400)
-@timeout(400)
 def test_snapshots_of_btrfs_subvolumes_are_not_the_guests_files(bed):
     """They come and go by themselves, with all that is in them; a subvolume that is none is listed, once."""
-    image, folder = bed.images / "content.raw", bed.images / "mount"
     guest = bed.paused_guest("web01", [Disk("128M", "raw")])
     bed.guardd(interval="7d", keep="5000x1s")
-    folder.mkdir()
-
-    def put(commands):
-        script = f"mount -o loop {image} {folder}; (cd {folder}; {commands}); umount {folder}"
-        subprocess.run(["unshare", "-m", "sh", "-ec", script], check=True)
-        with open(image, "rb") as file:
-            for at in range(0, 128 * MIB, MIB):
-                data = file.read(MIB)
-                guest.put("vda", at, data) if any(data) else guest.zero("vda", at, MIB)
-        return str(bed.sh("snapshot-create", "web01")["number"])
-
-    subprocess.run(["truncate", "-s", "128M", image], check=True)
-    subprocess.run(["mkfs.btrfs", "-q", image], check=True)
-    first = put("btrfs -q subvolume create home; for i in $(seq 20); do echo $i >home/$i; echo $i >$i; done; "
-                "for s in 1 2 3; do btrfs -q subvolume snapshot -r home s$s; done")
-    second = put("btrfs -q subvolume delete s1 s2; rm home/7; btrfs -q subvolume snapshot -r home s4")
+    make_btrfs(bed)
+    alter_filesystem(bed, guest, "btrfs -q subvolume create home; for i in $(seq 20); do echo $i >home/$i; echo $i >$i; done; "
+                                 "for s in 1 2 3; do btrfs -q subvolume snapshot -r home s$s; done")
+    first = str(bed.sh("snapshot-create", "web01")["number"])
+    alter_filesystem(bed, guest, "btrfs -q subvolume delete s1 s2; rm home/7; btrfs -q subvolume snapshot -r home s4")
+    second = str(bed.sh("snapshot-create", "web01")["number"])
     told = bed.sh("diff", "web01", first, second, timeout=300)
     equal((told["before"]["files"], told["now"]["files"], told["deleted"]["files"], told["filesystems"]), (44, 42, 1, []))
 
