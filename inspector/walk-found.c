@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Filesystems have the names that libguestfs promises: /dev/sda is the first of the disks that it was given,
- * whichever its kernel has found first.  The names of btrfs subvolumes are not translated before libguestfs
- * 1.50 ("btrfsvol:/dev/sdb/home"), so they would be others from list to list, and of another disk when they
- * are mounted: they get that of the filesystem that they are listed behind.
+ * whichever its kernel has found first.  libguestfs 1.48 does not translate the names of btrfs subvolumes
+ * ("btrfsvol:/dev/sdb/home"; later ones do), so they would be others from list to list, and of another disk
+ * when they are mounted: they get that of the filesystem that they are listed behind.
  */
 #include "walk-private.h"
 
