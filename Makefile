@@ -166,6 +166,8 @@ $(BUILD)/tests/unit/test-modified: $(MODIFIED_O)
 $(BUILD)/tests/unit/test-modified: PKGLIBS += $(MODIFIED_O) -lz
 $(BUILD)/tests/unit/test-text: $(BUILD)/obj/inspector/text.o
 $(BUILD)/tests/unit/test-text: PKGLIBS += $(BUILD)/obj/inspector/text.o
+$(BUILD)/tests/unit/test-volume: $(BUILD)/obj/inspector/volume.o
+$(BUILD)/tests/unit/test-volume: PKGLIBS += $(BUILD)/obj/inspector/volume.o
 
 # Preloaded into guardd by tests that kill it.
 KILLPOINT := $(BUILD)/tests/killpoint.so

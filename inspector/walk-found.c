@@ -1,42 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Filesystems have the names that libguestfs promises: /dev/sda is the first of the disks that it was given,
- * whichever its kernel has found first.  libguestfs 1.48 does not translate the names of btrfs subvolumes
- * ("btrfsvol:/dev/sdb/home"; later ones do), so they would be others from list to list, and of another disk
- * when they are mounted: they get that of the filesystem that they are listed behind.
+ * Filesystems have the names that libguestfs promises, those of btrfs subvolumes, too: see volume.h.  A
+ * subvolume is listed behind the filesystem that it belongs to.
  */
+#include "volume.h"
 #include "walk-private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define VOLUME "btrfsvol:"
-#define DISK "/dev/sd" /* the only disks that an appliance has */
-
-static bool
-begins (const char *text, const char *start)
-{
-  return strncmp (text, start, strlen (start)) == 0;
-}
-
-bool
-walk_is_volume (const char *device)
-{
-  return begins (device, VOLUME);
-}
-
-/* whole: the device that the filesystem is on, "" before there is any; NULL: no memory. */
-static char *
-name_of (const char *listed, const char *whole)
-{
-  const char *raw = listed + strlen (VOLUME);
-  char *name;
-  if (!walk_is_volume (listed) || !begins (raw, DISK) || !begins (whole, DISK))
-    return strdup (listed);
-  const char *path = strchr (raw + strlen (DISK), '/');
-  return path && asprintf (&name, VOLUME "%s%s", whole, path) >= 0 ? name : strdup (listed);
-}
 
 static int
 compare_devices (const void *a, const void *b)
@@ -48,7 +19,7 @@ compare_devices (const void *a, const void *b)
 static bool
 add (struct walk_state *state, char *listed, char *type, const char *whole)
 {
-  char *device = name_of (listed, whole), *uuid = device ? guestfs_vfs_uuid (state->g, device) : NULL;
+  char *device = volume_name (listed, whole), *uuid = device ? guestfs_vfs_uuid (state->g, device) : NULL;
   struct walk_filesystem *filesystem = &state->found[state->n_found++];
   *filesystem = (struct walk_filesystem){ device, type, uuid ? uuid : strdup (""), listed };
   return filesystem->device && filesystem->uuid;
@@ -65,7 +36,7 @@ walk_find_filesystems (struct walk_state *state)
   bool ok = (state->found = calloc (n + 1, sizeof *state->found)) != NULL;
   for (size_t i = 0; state->found && i < n; i++) {
     ok = add (state, found[2 * i], found[2 * i + 1], whole) && ok;
-    if (!walk_is_volume (found[2 * i]))
+    if (!volume_is (found[2 * i]))
       whole = found[2 * i];
   }
   free (found); /* its strings are kept */

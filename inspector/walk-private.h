@@ -38,8 +38,6 @@ bool walk_launch (guestfs_h *g, const struct walk_request *request);
 /* Fills found; false: see guestfs_last_error(). */
 bool walk_find_filesystems (struct walk_state *state);
 void walk_found_free (struct walk_state *state);
-/* A btrfs subvolume's, "btrfsvol:…" */
-bool walk_is_volume (const char *device);
 
 /* --- walk-system.c --- */
 /* Fills os and mounts, from what an earlier summary of this guest says (NULL: none) where the filesystems are

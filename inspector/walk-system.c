@@ -2,6 +2,7 @@
 #include "walk-private.h"
 
 #include "text.h"
+#include "volume.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,7 @@ has_parent (char *const *properties)
 bool
 walk_is_snapshot (const struct walk_state *state, const struct walk_filesystem *filesystem)
 {
-  if (!walk_is_volume (filesystem->device) || walk_mount_point (state, filesystem->device) != NULL)
+  if (!volume_is (filesystem->device) || walk_mount_point (state, filesystem->device) != NULL)
     return false;
   char **properties = guestfs_btrfs_subvolume_show (state->g, "/");
   bool is = has_parent (properties);
