@@ -24,6 +24,7 @@ guest_free (gpointer data)
   g_free (guest->choice_policy);
   g_free (guest->last_error);
   g_free (guest->full);
+  g_free (guest->answered);
   g_free (guest->uuid);
   g_free (guest->name);
   g_free (guest);
@@ -218,7 +219,7 @@ roster_gone (const char *uuid, void *opaque)
   json_object *event = describe_guest_event (guest);
   json_add_string (event, "what", "undefined");
   control_event (daemon->control, "DOMAIN_CHANGED", event);
-  if (guest->busy == NULL && guest->looking == NULL && guest_snapshots (guest) == 0)
+  if (!job_any (daemon, guest) && guest_snapshots (guest) == 0)
     g_hash_table_remove (daemon->guests, uuid);
 }
 

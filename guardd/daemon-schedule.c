@@ -114,6 +114,8 @@ inspections_run_due (Daemon *daemon, gint64 now)
   g_hash_table_iter_init (&iter, daemon->guests);
   while (g_hash_table_iter_next (&iter, NULL, (gpointer *)&guest)) {
     gint64 every = guest->policy ? (gint64)guest->policy->inspect_every_us : 0;
+    if (job_deepen_when (guest) <= now)
+      job_deepen_suspected (daemon, guest, SUSPICION_NONE, 0);
     if (every == 0)
       guest->inspect_due = 0;
     else if (guest->inspect_due == 0)
@@ -138,6 +140,7 @@ schedule_next_due (const Daemon *daemon)
       next = MIN (next, guest->due);
     if (guest->inspect_due)
       next = MIN (next, guest->inspect_due);
+    next = MIN (next, job_deepen_when (guest));
   }
   return next;
 }

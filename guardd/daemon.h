@@ -54,13 +54,15 @@ typedef struct {
   Level level;          /* of the newest snapshot that was looked at */
   guint blind;          /* snapshots in a row that could not be looked at */
   Incident *incident;   /* as the watch last had it; NULL: none is open */
-  bool deepening;       /* its files are being listed, or wait for it */
-  Burst burst;          /* of what it writes between snapshots */
-  gint64 inspect_due;   /* monotonic; 0: not by schedule */
-  gint64 suspect_us;    /* snapshots of before are beyond suspicion, since 1970; 0: nothing is suspected */
-  Suspicion suspicion;  /* the worst of what is not looked into yet */
-  Suspicion suspected;  /* of what was looked into last */
-  gint64 suspect_due;   /* monotonic: not before is a suspicion looked into again */
+  char *answered;      /* id of the incident that on_critical was last answered for; NULL: none since start */
+  bool deepening;      /* its files are being listed, or wait for it */
+  bool deepen_owed;    /* they are listed for the open incident after that */
+  Burst burst;         /* of what it writes between snapshots */
+  gint64 inspect_due;  /* monotonic; 0: not by schedule */
+  gint64 suspect_us;   /* snapshots of before are beyond suspicion, since 1970; 0: nothing is suspected */
+  Suspicion suspicion; /* the worst of what is not looked into yet */
+  Suspicion suspected; /* of what was looked into last */
+  gint64 suspect_due;  /* monotonic: not before is a suspicion looked into again */
   guint64 suspect_pause_us; /* the last time between two */
   json_object *inspection;  /* what the inspector said last; of the slow jobs, one at a time; NULL: nothing */
   gint64 system_known;      /* theirs: when its operating system was found out, monotonic */

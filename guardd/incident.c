@@ -3,6 +3,8 @@
 
 #include "base/json.h"
 
+#include <string.h>
+
 void
 incident_free (Incident *incident)
 {
@@ -27,14 +29,25 @@ incident_copy (const Incident *incident)
 }
 
 bool
-incident_is_listed (const Incident *incident)
+incident_has_lists (const Incident *incident)
 {
   for (guint i = 0; i < incident->findings->len; i++) {
     const Finding *finding = incident->findings->pdata[i];
-    if (finding->level >= LEVEL_WARN && finding->disk[0] != '\0')
-      return false;
+    if (finding->level >= LEVEL_WARN && finding->disk[0] == '\0')
+      return true;
   }
-  return true;
+  return false;
+}
+
+bool
+incident_is_encrypting (const Incident *incident)
+{
+  for (guint i = 0; i < incident->findings->len; i++) {
+    const Finding *finding = incident->findings->pdata[i];
+    if (strcmp (finding->rule, "encryption") == 0 || strcmp (finding->rule, "partial-encryption") == 0)
+      return true;
+  }
+  return false;
 }
 
 json_object *
@@ -47,6 +60,7 @@ incident_to_json (const Incident *incident)
   json_object_object_add (object, "last_us", json_object_new_int64 (incident->last_us));
   json_object_object_add (object, "sign_us", json_object_new_int64 (incident->sign_us));
   json_object_object_add (object, "quiet_us", json_object_new_int64 (incident->quiet_us));
+  json_add_bool (object, "listed", incident->listed);
   json_add_bool (object, "rolled_back", incident->rolled_back);
   json_add_u64 (object, "first_bad", incident->first_bad);
   json_add_u64 (object, "good", incident->good);
@@ -69,7 +83,8 @@ incident_from_json (json_object *json, GError **error)
       && json_get_array (json, "findings", &findings, error)
       && (incident->findings = findings_from_json (findings, error)) != NULL) {
     incident->id = g_strdup (id);
-    json_get_i64 (json, "quiet_us", &incident->quiet_us, NULL); /* an earlier guardd wrote neither */
+    json_get_i64 (json, "quiet_us", &incident->quiet_us, NULL); /* an earlier guardd wrote none of these */
+    json_get_bool (json, "listed", &incident->listed, NULL);
     json_get_bool (json, "rolled_back", &incident->rolled_back, NULL);
     if (level_from_name (level, &incident->level) && g_uuid_string_is_valid (id))
       return incident;

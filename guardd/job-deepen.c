@@ -1,75 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* On suspicion, and on a slow schedule: which files are gone or encrypted, by the inspector. */
 #define G_LOG_DOMAIN "guardd"
-#include "job-inspect.h"
-
 #include "base/json.h"
 
+#include "deepening.h"
 #include "describe.h"
+#include "job-inspect.h"
 #include "listing.h"
 #include "tally.h"
-
-#include <string.h>
 
 /* Between two inspections of a guest on suspicion: twice as long each time, while it lasts. */
 #define SUSPECT_PAUSE_US ((guint64)60 * G_USEC_PER_SEC)
 #define SUSPECT_PAUSE_MAX_US ((guint64)3600 * G_USEC_PER_SEC)
-
-typedef struct {
-  char *incident;  /* the one that is looked into; NULL: by schedule */
-  bool encrypting; /* what it has found so far */
-  bool again;      /* lists were told of it: whether all is back, or worse, is asked */
-  Suspicion suspicion;
-  gint64 before_us;        /* suspected: the newest snapshot of before is compared with; 0: not suspected */
-  guint64 from, to;        /* numbers; from 0: the newest older one that has a list; to 0: the newest */
-  gint64 times_us[2];      /* theirs */
-  json_object *difference; /* NULL: there is nothing to compare with */
-  GPtrArray *findings;
-  GPtrArray *problems; /* sentences for the log */
-  bool opened;         /* an incident, by schedule or on suspicion */
-  bool raised;         /* the incident's level */
-  Incident *over;      /* the incident that has ended; NULL: none */
-} Deepening;
-
-static void
-deepening_free (gpointer opaque)
-{
-  Deepening *data = opaque;
-  g_free (data->incident);
-  json_object_put (data->difference);
-  g_ptr_array_unref (data->findings);
-  g_ptr_array_unref (data->problems);
-  incident_free (data->over);
-  g_free (data);
-}
-
-static bool
-is_encrypting (const Incident *incident)
-{
-  for (guint i = 0; i < incident->findings->len; i++) {
-    const Finding *finding = incident->findings->pdata[i];
-    if (strcmp (finding->rule, "encryption") == 0 || strcmp (finding->rule, "partial-encryption") == 0)
-      return true;
-  }
-  return false;
-}
-
-/* incident NULL: by schedule. */
-static Deepening *
-deepening_new (const Incident *incident, guint64 to)
-{
-  Deepening *data = g_new0 (Deepening, 1);
-  data->to = to;
-  data->findings = findings_new ();
-  data->problems = g_ptr_array_new_with_free_func (g_free);
-  if (incident) {
-    data->incident = g_strdup (incident->id);
-    data->from = incident->good;
-    data->encrypting = is_encrypting (incident);
-    data->again = incident_is_listed (incident);
-  }
-  return data;
-}
 
 /* --- on the job's thread --- */
 
@@ -111,6 +53,16 @@ find_before (const GPtrArray *all, const Snapshot *to, gint64 time_us)
   return found;
 }
 
+/* Nothing removes them until all is told. */
+static bool
+pin (Job *job, Deepening *data, const Snapshot *snapshot, guint which, GError **error)
+{
+  data->pool = job->pool;
+  data->times_us[which] = snapshot->manifest->time_us;
+  data->pinned[which] = pool_pin (job->pool, data->uuid, snapshot->manifest->number, error);
+  return data->pinned[which];
+}
+
 static bool
 deepen_run (Job *job, GError **error)
 {
@@ -124,88 +76,21 @@ deepen_run (Job *job, GError **error)
   if (to == NULL)
     return true;
   data->to = to->manifest->number;
+  if (!pin (job, data, to, 1, error))
+    return false;
   if (from == NULL) {
     g_autoptr (json_object) summary = job_inspect_now (job, to->manifest, -1, error);
     return summary != NULL;
   }
   data->from = from->manifest->number;
-  data->times_us[0] = from->manifest->time_us;
-  data->times_us[1] = to->manifest->time_us;
-  data->difference = job_compare_now (job, from->manifest, to->manifest, error);
-  if (data->difference == NULL)
+  if (!pin (job, data, from, 0, error)
+      || (data->difference = job_compare_now (job, from->manifest, to->manifest, error)) == NULL)
     return false;
   if (data->suspicion == SUSPICION_ENCRYPTED && !data->again)
     listing_judge_encrypted (data->difference, data->encrypting, data->findings);
   else
     listing_judge (data->difference, data->encrypting, data->findings);
   return true;
-}
-
-/* --- what becomes of it --- */
-
-/* What is there still, and told, is not told again. */
-static void
-raise_again (Watch *watch, Deepening *data)
-{
-  const Incident *open = watch_incident (watch);
-  bool same = open && strcmp (open->id, data->incident) == 0;
-  if (findings_level (data->findings) < LEVEL_WARN)
-    data->over = watch_end_listed (watch, data->incident);
-  else if (same && findings_level (data->findings) > open->level) {
-    watch_add_findings (watch, data->incident, data->findings);
-    data->raised = true;
-  }
-}
-
-/* Owns the watch: what the files say belongs to the incident, if that is still open, or makes one. */
-static bool
-raise_run (Job *job, GError **error)
-{
-  Deepening *data = job->data;
-  Guest *guest = job->guest;
-  const WatchListed listed = { data->from, data->to, data->times_us[0], data->times_us[1] };
-  const Incident *open = watch_incident (guest->watch);
-  if (data->incident == NULL && open && incident_is_listed (open)) {
-    data->incident = g_strdup (open->id);
-    data->again = true; /* an earlier guardd has told it */
-  } else if (data->again) {
-    raise_again (guest->watch, data);
-  } else if (data->incident) {
-    watch_add_findings (guest->watch, data->incident, data->findings);
-  } else {
-    data->opened = watch_open_listed (guest->watch, &listed, data->findings);
-    data->incident = g_strdup (watch_incident (guest->watch)->id);
-  }
-  if (data->opened)
-    job_protect (job, data->problems);
-  return true;
-}
-
-static void
-raise_done (Job *job, const GError *error)
-{
-  const Deepening *data = job->data;
-  Guest *guest = job->guest;
-  const Incident *incident = watch_incident (guest->watch);
-  Level before = guest->incident ? guest->incident->level : LEVEL_OK;
-  for (guint i = 0; i < data->problems->len; i++)
-    g_warning ("%s: %s", guest->name, (const char *)data->problems->pdata[i]);
-  incident_free (guest->incident);
-  guest->incident = incident_copy (incident);
-  if (data->over) {
-    g_message ("%s: all files are back: alert %.8s is over", guest->name, data->over->id);
-    daemon_alarm_over (job->daemon, guest, data->over);
-  }
-  /* All may be as it was again, or still as it was told. */
-  if ((data->again && !data->raised) || incident == NULL || strcmp (incident->id, data->incident) != 0)
-    return;
-  if (data->opened)
-    guest->suspect_due = 0; /* what was listed may have been going on */
-  if (data->opened || data->raised)
-    daemon_fleet_note (job->daemon, guest, findings_worst (data->findings)->rule);
-  daemon_alarm_files (job->daemon, guest, data->incident, data->findings, data->difference);
-  if (guest->incident->level == LEVEL_CRITICAL && before < LEVEL_CRITICAL)
-    job_respond (job->daemon, guest);
 }
 
 static void
@@ -221,32 +106,35 @@ tell_event (Job *job, const Deepening *data)
 }
 
 static void
-deepen_done (Job *job, const GError *error)
+use_difference (Job *job)
 {
   Deepening *data = job->data;
-  Guest *guest = job->guest;
-  guest->deepening = false;
-  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-    return;
-  if (error) {
-    daemon_alarm_unlisted (job->daemon, guest, data->to, error->message);
-    return;
-  }
-  tell_event (job, data);
-  if (data->difference == NULL)
-    return;
+  const Guest *guest = job->guest;
   g_autofree char *summary = listing_summary (data->difference);
   g_message ("%s: from snapshot %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ": %s", guest->name, data->from,
              data->to, summary);
   if (data->incident == NULL && findings_level (data->findings) < LEVEL_WARN)
     return;
-  Job *next = job_new (job->daemon, guest, NULL);
-  next->data = g_steal_pointer (&job->data);
-  next->data_free = deepening_free;
   job->data_free = NULL;
-  next->run = raise_run;
-  next->done = raise_done;
-  job_start_look (next);
+  job_listed (job->daemon, job->guest, g_steal_pointer (&job->data));
+}
+
+static void
+deepen_done (Job *job, const GError *error)
+{
+  const Deepening *data = job->data;
+  Guest *guest = job->guest;
+  guest->deepening = false;
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (error)
+    daemon_alarm_unlisted (job->daemon, guest, data->to, error->message);
+  else
+    tell_event (job, data);
+  if (error == NULL && data->difference)
+    use_difference (job);
+  if (guest->deepen_owed)
+    job_deepen (job->daemon, guest);
 }
 
 static void
@@ -270,8 +158,9 @@ void
 job_deepen (Daemon *daemon, Guest *guest)
 {
   const Incident *incident = guest->incident;
+  guest->deepen_owed = incident && guest->deepening;
   if (incident && is_wanted (guest))
-    start (daemon, guest, deepening_new (incident, incident->first_bad));
+    start (daemon, guest, deepening_new (guest, incident, incident->first_bad));
 }
 
 /* What is removed slowly is listed while it goes on, so what is worse may come. */
@@ -301,7 +190,7 @@ job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 
   guest->suspect_pause_us
       = lasts ? MIN (2 * guest->suspect_pause_us, SUSPECT_PAUSE_MAX_US) : SUSPECT_PAUSE_US;
   guest->suspect_due = now + (gint64)guest->suspect_pause_us;
-  Deepening *data = deepening_new (guest->incident, 0);
+  Deepening *data = deepening_new (guest, guest->incident, 0);
   data->again = guest->incident != NULL;
   data->before_us = guest->incident ? 0 : guest->suspect_us; /* its good one is compared with, then */
   data->suspicion = guest->suspected = guest->suspicion;
@@ -310,49 +199,15 @@ job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 
   start (daemon, guest, data);
 }
 
-typedef struct {
-  guint64 number;
-} RolledBack;
-
-static bool
-rolled_back_run (Job *job, GError **error)
+gint64
+job_deepen_when (const Guest *guest)
 {
-  const RolledBack *data = job->data;
-  watch_rolled_back (job->guest->watch, data->number);
-  return true;
-}
-
-/* Looks at what is there after the rollback come later, and end it. */
-static void
-note_rolled_back (Daemon *daemon, Guest *guest, guint64 number)
-{
-  RolledBack *data = g_new0 (RolledBack, 1);
-  data->number = number;
-  Job *job = job_new (daemon, guest, NULL);
-  job->data = data;
-  job->data_free = g_free;
-  job->run = rolled_back_run;
-  job_start_look (job);
-}
-
-void
-job_rolled_back (Daemon *daemon, Guest *guest, guint64 number)
-{
-  const Incident *incident = guest->incident;
-  note_rolled_back (daemon, guest, number);
-  if (incident == NULL || !incident_is_listed (incident) || number > incident->good)
-    return;
-  Job *job = job_new (daemon, guest, NULL);
-  job->data = deepening_new (incident, 0); /* without a finding */
-  job->data_free = deepening_free;
-  job->run = raise_run;
-  job->done = raise_done;
-  job_start_look (job);
+  return guest->suspect_us && is_wanted (guest) ? guest->suspect_due : G_MAXINT64;
 }
 
 void
 job_deepen_scheduled (Daemon *daemon, Guest *guest)
 {
-  if ((guest->incident == NULL || incident_is_listed (guest->incident)) && is_wanted (guest))
-    start (daemon, guest, deepening_new (guest->incident, 0));
+  if ((guest->incident == NULL || guest->incident->listed) && is_wanted (guest))
+    start (daemon, guest, deepening_new (guest, guest->incident, 0));
 }

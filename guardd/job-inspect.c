@@ -99,8 +99,8 @@ make_inventory (Job *job, const Manifest *manifest, int fd, int older, GError **
   return summary;
 }
 
-static json_object *
-inspect_pinned (Job *job, const Manifest *manifest, int older, GError **error)
+json_object *
+job_inspect_now (Job *job, const Manifest *manifest, int older, GError **error)
 {
   const char *uuid = manifest->domain_uuid;
   gint64 started = g_get_monotonic_time ();
@@ -120,20 +120,11 @@ inspect_pinned (Job *job, const Manifest *manifest, int older, GError **error)
   return summary;
 }
 
-json_object *
-job_inspect_now (Job *job, const Manifest *manifest, int older, GError **error)
-{
-  if (!pool_pin (job->pool, manifest->domain_uuid, manifest->number, error))
-    return NULL;
-  json_object *summary = inspect_pinned (job, manifest, older, error);
-  pool_unpin (job->pool, manifest->domain_uuid, manifest->number);
-  return summary;
-}
-
 /* --- commands --- */
 
 typedef struct {
-  Snapshot *snapshots[2]; /* the second: of a difference */
+  Pool *pool;             /* which the snapshots are pinned in */
+  Snapshot *snapshots[2]; /* the second: of a difference; else NULL */
   json_object *answer;
 } InspectData;
 
@@ -142,8 +133,11 @@ data_free (gpointer opaque)
 {
   InspectData *data = opaque;
   for (guint i = 0; i < G_N_ELEMENTS (data->snapshots); i++)
-    if (data->snapshots[i])
+    if (data->snapshots[i]) {
+      const Manifest *manifest = data->snapshots[i]->manifest;
+      pool_unpin (data->pool, manifest->domain_uuid, manifest->number);
       snapshot_free (data->snapshots[i]);
+    }
   json_object_put (data->answer);
   g_free (data);
 }
@@ -176,8 +170,8 @@ open_inventory (Job *job, const Manifest *manifest, int older, json_object **con
   return summary ? pool_inventory_open (job->pool, manifest->domain_uuid, manifest->number, error) : -1;
 }
 
-static json_object *
-compare_pinned (Job *job, const Manifest *older, const Manifest *newer, GError **error)
+json_object *
+job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError **error)
 {
   g_autofree char *program = program_path (job);
   json_object *difference = NULL;
@@ -193,20 +187,6 @@ compare_pinned (Job *job, const Manifest *older, const Manifest *newer, GError *
     close (before);
   if (now >= 0)
     close (now);
-  return difference;
-}
-
-json_object *
-job_compare_now (Job *job, const Manifest *older, const Manifest *newer, GError **error)
-{
-  json_object *difference = NULL;
-  if (!pool_pin (job->pool, older->domain_uuid, older->number, error))
-    return NULL;
-  if (pool_pin (job->pool, newer->domain_uuid, newer->number, error)) {
-    difference = compare_pinned (job, older, newer, error);
-    pool_unpin (job->pool, newer->domain_uuid, newer->number);
-  }
-  pool_unpin (job->pool, older->domain_uuid, older->number);
   return difference;
 }
 
@@ -231,14 +211,27 @@ answer_done (Job *job, const GError *error)
     control_call_return (g_steal_pointer (&job->call), g_steal_pointer (&data->answer));
 }
 
+/* second NULL: there is but one. */
 static void
-start (Daemon *daemon, Guest *guest, ControlCall *call, InspectData *data,
-       bool (*run) (Job *job, GError **error))
+start (Daemon *daemon, Guest *guest, ControlCall *call, const Snapshot *first, const Snapshot *second)
 {
+  InspectData *data = g_new0 (InspectData, 1);
+  const Snapshot *snapshots[] = { first, second };
+  g_autoptr (GError) error = NULL;
+  data->pool = guest->pool;
+  for (guint i = 0; i < G_N_ELEMENTS (snapshots) && snapshots[i]; i++) {
+    const Manifest *manifest = snapshots[i]->manifest;
+    if (!pool_pin (data->pool, manifest->domain_uuid, manifest->number, &error)) {
+      control_call_error (call, error);
+      data_free (data);
+      return;
+    }
+    data->snapshots[i] = snapshot_copy (snapshots[i]);
+  }
   Job *job = job_new (daemon, guest, call);
   job->data = data;
   job->data_free = data_free;
-  job->run = run;
+  job->run = second ? diff_run : inspect_run;
   job->done = answer_done;
   job_start_slow (job);
 }
@@ -246,16 +239,11 @@ start (Daemon *daemon, Guest *guest, ControlCall *call, InspectData *data,
 void
 job_inspect (Daemon *daemon, Guest *guest, ControlCall *call, const Snapshot *snapshot)
 {
-  InspectData *data = g_new0 (InspectData, 1);
-  data->snapshots[0] = snapshot_copy (snapshot);
-  start (daemon, guest, call, data, inspect_run);
+  start (daemon, guest, call, snapshot, NULL);
 }
 
 void
 job_diff (Daemon *daemon, Guest *guest, ControlCall *call, const Snapshot *older, const Snapshot *newer)
 {
-  InspectData *data = g_new0 (InspectData, 1);
-  data->snapshots[0] = snapshot_copy (older);
-  data->snapshots[1] = snapshot_copy (newer);
-  start (daemon, guest, call, data, diff_run);
+  start (daemon, guest, call, older, newer);
 }

@@ -127,16 +127,20 @@ response_done (Job *job, const GError *error)
   daemon_alarm_response (job->daemon, job->guest, data->incident, outcome);
 }
 
-/* One that stands still may do so for its clones only. */
+/* One that stands still may do so for its clones only.  Once for an incident: who lets the guest go on has
+ * looked at it. */
 void
 job_respond (Daemon *daemon, Guest *guest)
 {
+  const char *id = guest->incident ? guest->incident->id : NULL;
   if (guest->policy == NULL || guest->policy->on_critical == RESPONSE_ALERT || guest->domain == NULL
-      || !domain_is_active (guest->domain))
+      || !domain_is_active (guest->domain) || (id && g_strcmp0 (id, guest->answered) == 0))
     return;
+  g_free (guest->answered);
+  guest->answered = g_strdup (id);
   ResponseData *data = g_new0 (ResponseData, 1);
   data->response = guest->policy->on_critical;
-  data->incident = g_strdup (guest->incident ? guest->incident->id : NULL);
+  data->incident = g_strdup (id);
   Job *job = job_new (daemon, guest, NULL);
   job->data = data;
   job->data_free = response_free;

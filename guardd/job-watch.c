@@ -114,7 +114,7 @@ job_protect (Job *job, GPtrArray *problems)
   g_autoptr (GPtrArray) all = pool_snapshots (job->pool, job->guest->uuid);
   const Snapshot *good = NULL;
   /* A list takes minutes: what was captured meanwhile has been looked at already. */
-  guint64 end = incident_is_listed (incident) ? G_MAXUINT64 : incident->first_bad;
+  guint64 end = incident->listed ? G_MAXUINT64 : incident->first_bad;
   for (guint i = 0; i < all->len; i++) {
     const Snapshot *snapshot = all->pdata[i];
     Level level = LEVEL_OK;

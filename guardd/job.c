@@ -211,6 +211,20 @@ job_start (Job *job)
   }
 }
 
+bool
+job_any (const Daemon *daemon, const Guest *guest)
+{
+  if (guest->busy || guest->looking)
+    return true;
+  for (guint i = 0; i < daemon->running->len; i++)
+    if (((const Job *)daemon->running->pdata[i])->guest == guest)
+      return true;
+  for (const GList *at = daemon->slow_waiting.head; at; at = at->next)
+    if (((const Job *)at->data)->guest == guest)
+      return true;
+  return false;
+}
+
 void
 job_fail_waiting (Guest *guest, const char *why)
 {

@@ -36,6 +36,8 @@ void job_start (Job *job);
 /* Runs it after the looks that the guest's snapshots wait for, beside everything else: the watch is its.
  * What is not dispensable comes from people, rollbacks and lists of files: one each at a time. */
 void job_start_look (Job *job);
+/* One runs or waits that knows the guest, which must not go before it. */
+bool job_any (const Daemon *daemon, const Guest *guest);
 /* Runs it beside whatever the guest is busy with: for work that only reads the pool. */
 void job_start_beside (Job *job);
 /* The same, one at a time on this host: for work that takes minutes, and a machine's memory. */
@@ -81,6 +83,11 @@ void job_deepen_scheduled (Daemon *daemon, Guest *guest);
  * since ten minutes before, or since the open incident's last good snapshot if that is not critical yet.  At
  * once, or as soon as the last time is long enough ago. */
 void job_deepen_suspected (Daemon *daemon, Guest *guest, Suspicion suspicion, gint64 time_us);
+/* When what was suspicious is looked into, monotonic: job_deepen_suspected (…, SUSPICION_NONE, 0).
+ * G_MAXINT64: nothing is, or it is being. */
+gint64 job_deepen_when (const Guest *guest);
+
+/* --- job-listed.c --- */
 /* All disks are as in that snapshot: the open incident may be over. */
 void job_rolled_back (Daemon *daemon, Guest *guest, guint64 number);
 

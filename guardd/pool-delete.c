@@ -123,16 +123,22 @@ pool_make_room (Pool *pool, const char *domain_uuid, guint64 *removed, GCancella
                 GError **error)
 {
   PoolDomain *domain = pool_domain_find (pool, domain_uuid, error);
+  guint refused = 0;
   *removed = 0;
   for (;;) {
+    g_autoptr (GError) cause = NULL;
     bool is_short = false;
     if (domain == NULL || !pool_is_short (pool, &is_short, error))
       return false;
     guint64 number = is_short ? domain_oldest (pool, domain) : 0;
     if (number == 0)
       return true;
-    if (!pool_delete (pool, domain_uuid, &number, 1, false, cancellable, error))
+    bool gone = pool_delete (pool, domain_uuid, &number, 1, false, cancellable, &cause);
+    *removed += gone;
+    /* Held or pinned since we looked: look again. */
+    if (!gone && !(g_error_matches (cause, POOL_ERROR, POOL_ERROR_BUSY) && ++refused < ATTEMPTS_MAX)) {
+      g_propagate_error (error, g_steal_pointer (&cause));
       return false;
-    ++*removed;
+    }
   }
 }

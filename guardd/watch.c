@@ -160,7 +160,18 @@ is_over (Incident *incident, gint64 time_us, Level level)
   }
   if (incident->quiet_us == 0)
     incident->quiet_us = time_us;
-  return !incident_is_listed (incident) && (incident->rolled_back || time_us - incident->quiet_us > QUIET_US);
+  return !incident->listed && (incident->rolled_back || time_us - incident->quiet_us > QUIET_US);
+}
+
+/* What lists have found stays. */
+static void
+replace_findings (Incident *incident, const GPtrArray *findings)
+{
+  for (guint i = incident->findings->len; i > 0; i--)
+    if (((const Finding *)incident->findings->pdata[i - 1])->disk[0] != '\0')
+      g_ptr_array_remove_index (incident->findings, i - 1);
+  for (guint i = 0; i < findings->len; i++)
+    g_ptr_array_add (incident->findings, finding_copy (findings->pdata[i]));
 }
 
 static void
@@ -175,8 +186,7 @@ follow_incident (Watch *watch, gint64 time_us, Verdict *verdict)
   if (verdict->level > incident->level || (!was_lasting && any_lasting (verdict->findings))) {
     verdict->raised = verdict->level > incident->level;
     incident->level = MAX (incident->level, verdict->level);
-    g_ptr_array_unref (incident->findings);
-    incident->findings = copy_findings (verdict->findings);
+    replace_findings (incident, verdict->findings);
   }
   verdict->level = incident->level;
 }
@@ -246,6 +256,7 @@ watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray *fin
     incident->first_bad = listed->number;
     incident->good = listed->good;
     incident->sign_us = listed->good_time_us + 1;
+    incident->listed = true;
     incident->findings = findings_new ();
   }
   watch_add_findings (watch, watch->incident->id, findings);
@@ -270,7 +281,7 @@ Incident *
 watch_end_listed (Watch *watch, const char *id)
 {
   Incident *incident = watch->incident;
-  if (incident == NULL || strcmp (incident->id, id) != 0 || !incident_is_listed (incident))
+  if (incident == NULL || strcmp (incident->id, id) != 0 || !incident->listed)
     return NULL;
   watch->incident = NULL;
   watch_save (watch);

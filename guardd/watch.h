@@ -28,6 +28,7 @@ typedef struct {
   guint64 good;        /* number of the newest snapshot before the first sign; 0: there is none */
   gint64 sign_us;      /* nothing from here on is good */
   gint64 quiet_us;     /* since when nothing has been found, and all was seen; 0: something has */
+  bool listed;         /* lists of files have opened it: no look at blocks can see that it is over */
   bool rolled_back;    /* by guardd, to what was good: it ends with the next look that finds nothing */
   GPtrArray *findings; /* Finding: of when it was opened, or raised */
 } Incident;
@@ -64,7 +65,7 @@ typedef struct {
 bool watch_open_listed (Watch *watch, const WatchListed *listed, const GPtrArray *findings);
 /* Guardd has put all disks back to what snapshot `number` has. */
 void watch_rolled_back (Watch *watch, guint64 number);
-/* All files are back: ends the incident `id` if lists alone have found it, and returns it, to be freed; NULL:
+/* All files are back: ends the incident `id` if lists have opened it, and returns it, to be freed; NULL:
  * nothing has happened. */
 Incident *watch_end_listed (Watch *watch, const char *id);
 /* It was a false positive: an open incident with this id ends, and what is there now is what is normal.  Soft
@@ -76,5 +77,5 @@ json_object *incident_to_json (const Incident *incident);
 Incident *incident_from_json (json_object *json, GError **error);
 Incident *incident_copy (const Incident *incident);
 void incident_free (Incident *incident);
-/* Lists of files alone have found it: no look at blocks can see that it is over. */
-bool incident_is_listed (const Incident *incident);
+bool incident_has_lists (const Incident *incident); /* of what lists have found */
+bool incident_is_encrypting (const Incident *incident);

@@ -184,10 +184,10 @@ def test_what_only_the_daily_list_sees_is_an_incident(bed):
     equal(bed.sh("snapshot-info", "web01", "last-good")["number"], 1)
     assert bed.sh("snapshot-info", "web01", "1")["held"], "the last good one is not held"
 
-def say(worker, difference):
-    """An inspector that finds this between any two lists."""
+def say(worker, difference, before=""):
+    """An inspector that finds this between any two lists, once that is done."""
     aside = worker.with_suffix(".new")
-    aside.write_text(f"#!/bin/sh\n[ $1 != compare ] || echo '{json.dumps(difference)}' >&5\n")
+    aside.write_text(f"#!/bin/sh\n[ $1 = compare ] || exit 0\n{before}echo '{json.dumps(difference)}' >&5\n")
     aside.chmod(0o755)
     aside.rename(worker)
 
@@ -276,6 +276,30 @@ def test_what_goes_on_after_lists_have_told_of_it_raises_the_alarm_and_is_answer
     equal(len(alarms(receiver)), 3)
 
 
+def test_a_list_that_was_under_way_when_a_look_raised_the_alarm_is_followed_by_the_one_it_owes(bed):
+    """The first is of the suspicion before, and may find nothing."""
+    receiver = Receiver().start()
+    worker = said_worker(bed)
+    guest, tree = ready(bed, inspect="auto\ninspect_every = 1s", daemon="accelerator = tcg\n", libexec_dir=worker.parent,
+                        alert=webhook(receiver))
+    until(lambda: bed.sh("snapshot-info", "web01", "1")["verdict"] == "ok", 30, "a good snapshot")
+    going, gone = bed.run / "going", bed.run / "gone"
+    say(worker, NOTHING, f"touch {going}; while [ ! -e {gone} ]; do sleep 0.1; done;")
+    listed(bed)
+    good = listed(bed)
+    until(going.exists, 30, "a list that is under way")
+    shutil.rmtree(tree / "home")
+    put_filesystem(bed, guest, tree)
+    listed(bed)
+    until(lambda: alarms(receiver), 30, "the alarm by the counters")
+    say(worker, GONE)
+    gone.touch()
+    until(lambda: len(alarms(receiver)) == 2, 30, "what is gone")
+    alarm, files = alarms(receiver)
+    equal((alarm["losses"], files["losses"]["deleted"]["files"]), (None, 900))
+    equal((files["incident"], files["snapshot_good"]), (alarm["incident"], good))
+
+
 @timeout(400)
 def test_files_that_still_go_from_a_btrfs_after_the_alarm_raise_it(bed):
     """The first list is made while they go."""
@@ -290,11 +314,11 @@ def test_files_that_still_go_from_a_btrfs_after_the_alarm_raise_it(bed):
     for commands in "rm 1?? 2?? 3??", "rm 4?? 5?? 6?? 7?? 8?? 9??":
         alter_filesystem(bed, guest, commands)
         bed.sh("snapshot-create", "web01")
-        until(lambda: len(receiver.bodies) > len(levels), 150, "an alert")
-        levels = [alert["level"] for alert in receiver.bodies]
+        until(lambda: len(alarms(receiver)) > len(levels), 150, "an alert")
+        levels = [alert["level"] for alert in alarms(receiver)]
     equal(levels, ["warn", "critical"])
-    equal({(alert["incident"], alert["rollback"]) for alert in receiver.bodies},
-          {(receiver.bodies[0]["incident"], "guardsh rollback web01 1")})
+    equal({(alert["incident"], alert["rollback"]) for alert in alarms(receiver)},
+          {(alarms(receiver)[0]["incident"], "guardsh rollback web01 1")})
 
 
 def test_an_inspector_that_hangs_after_an_alarm_is_told_as_blind(bed):
