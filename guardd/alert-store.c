@@ -278,10 +278,11 @@ alert_store_resolve (AlertStore *store, const char *incident, const char *how, c
                      GError **error)
 {
   g_mutex_lock (&store->lock);
-  sqlite3_stmt *statement = prepare (
-      store,
-      "UPDATE alerts SET resolved = ?2, reason = ?3 WHERE (incident = ?1 OR id = ?1) AND resolved IS NULL",
-      (const char *[]){ incident, how, reason, NULL }, error);
+  sqlite3_stmt *statement
+      = prepare (store,
+                 "UPDATE alerts SET resolved = ?2, reason = ?3 WHERE (incident = ?1 OR id = ?1)"
+                 " AND (resolved IS NULL OR (resolved = 'recovered' AND ?2 <> 'recovered'))",
+                 (const char *[]){ incident, how, reason, NULL }, error);
   bool ok = run (store, statement, error);
   g_mutex_unlock (&store->lock);
   return ok;

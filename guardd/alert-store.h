@@ -44,7 +44,7 @@ Alert *alert_store_find (AlertStore *store, const char *id, GError **error);
 /* *told: it has an alert of that incident at that level, or a critical one, open or resolved. */
 bool alert_store_knows (AlertStore *store, const char *incident, const char *level, bool *told,
                         GError **error);
-/* Marks all alerts of an incident, or the one that is about none and has this id. */
+/* Marks all alerts of an incident, or the one that is about none and has this id, unless a person has. */
 bool alert_store_resolve (AlertStore *store, const char *incident, const char *how, const char *reason,
                           GError **error);
 /* The oldest that a channel has not delivered, those that were refused last; NULL without error: all are.

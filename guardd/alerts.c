@@ -19,10 +19,10 @@
 typedef struct {
   Alerts *alerts;
   const ConfigAlert *config;
-  AlertChannel *way;
-  char *told; /* the last that has arrived, whether or not the store knows; its thread's */
-  GThread *thread;
-  bool done;
+  AlertChannel *way; /* NULL: it could not be used at the start; what is raised waits for the next */
+  char *told;        /* the last that has arrived, whether or not the store knows; its thread's */
+  GThread *thread;   /* NULL: there is no way */
+  bool done;         /* the thread is */
 } Channel;
 
 struct Alerts {
@@ -155,7 +155,8 @@ static void
 channel_free (gpointer data)
 {
   Channel *channel = data;
-  alert_channel_close (channel->way);
+  if (channel->way)
+    alert_channel_close (channel->way);
   g_free (channel->told);
   g_free (channel);
 }
@@ -178,13 +179,12 @@ alerts_open (const Config *config, GError **error)
     channel->alerts = alerts;
     channel->config = config->alerts->pdata[i];
     channel->way = alert_channel_open (channel->config, config->plugin_dir, &failure);
-    if (channel->way) {
-      g_ptr_array_add (alerts->channels, channel);
+    g_ptr_array_add (alerts->channels, channel);
+    if (channel->way)
       channel->thread = g_thread_new ("alert", channel_thread, channel);
-    } else {
-      g_warning ("[alert %s]: %s; nobody will be told by it", channel->config->name, failure->message);
-      channel_free (channel);
-    }
+    else
+      g_warning ("[alert %s]: %s; nobody will be told by it until guardd is started with what it lacks",
+                 channel->config->name, failure->message);
   }
   return alerts;
 }
@@ -201,15 +201,18 @@ alerts_close (Alerts *alerts)
   g_cond_broadcast (&alerts->wake);
   for (guint i = 0; i < alerts->channels->len; i++) {
     Channel *channel = alerts->channels->pdata[i];
-    while (!channel->done && g_cond_wait_until (&alerts->wake, &alerts->lock, end))
+    while (channel->thread && !channel->done && g_cond_wait_until (&alerts->wake, &alerts->lock, end))
       ;
-    all = all && channel->done;
+    all = all && (channel->thread == NULL || channel->done);
   }
   g_mutex_unlock (&alerts->lock);
   if (!all)
     return; /* a plugin hangs: its memory is left to the end of the process */
-  for (guint i = 0; i < alerts->channels->len; i++)
-    g_thread_join (((Channel *)alerts->channels->pdata[i])->thread);
+  for (guint i = 0; i < alerts->channels->len; i++) {
+    const Channel *channel = alerts->channels->pdata[i];
+    if (channel->thread)
+      g_thread_join (channel->thread);
+  }
   g_ptr_array_set_free_func (alerts->channels, channel_free);
   g_ptr_array_unref (alerts->channels);
   alert_store_close (alerts->store);
@@ -227,9 +230,11 @@ alerts_store (Alerts *alerts)
 bool
 alerts_uses (const Alerts *alerts, const char *channel)
 {
-  for (guint i = 0; i < alerts->channels->len; i++)
-    if (strcmp (((const Channel *)alerts->channels->pdata[i])->config->name, channel) == 0)
-      return true;
+  for (guint i = 0; i < alerts->channels->len; i++) {
+    const Channel *one = alerts->channels->pdata[i];
+    if (strcmp (one->config->name, channel) == 0)
+      return one->way != NULL;
+  }
   return false;
 }
 
@@ -264,7 +269,7 @@ alerts_raise_by (Alerts *alerts, const Alert *alert, const char *name, GError **
   g_autoptr (GPtrArray) names = g_ptr_array_new ();
   for (guint i = 0; i < alerts->channels->len; i++) {
     const Channel *channel = alerts->channels->pdata[i];
-    if (name == NULL || strcmp (channel->config->name, name) == 0)
+    if (channel->way && (name == NULL || strcmp (channel->config->name, name) == 0))
       g_ptr_array_add (names, channel->config->name);
   }
   if (names->len > 0)

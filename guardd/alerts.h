@@ -12,7 +12,8 @@
 
 typedef struct Alerts Alerts;
 
-/* A channel that cannot be used is left out with a warning: guardd must start. */
+/* A channel that cannot be used is left out with a warning: guardd must start.  What is raised for it is kept
+ * until it can be, after another start. */
 Alerts *alerts_open (const Config *config, GError **error);
 /* Waits a few seconds for deliveries under way. */
 void alerts_close (Alerts *alerts); /* NULL is fine */

@@ -3,6 +3,7 @@
 #include "base/units.h"
 
 #include "commands.h"
+#include "describe.h"
 #include "job.h"
 
 #include <string.h>
@@ -117,15 +118,15 @@ forget_done (Job *job, const GError *error)
   }
 }
 
-/* Of an alert that was said to be wrong already, nothing is relieved again. */
+/* Of an alert that a person has answered already, nothing is relieved. */
 static GPtrArray *
 alert_findings (const Alert *alert)
 {
   g_autoptr (json_object) body = json_parse (alert->id, alert->json, strlen (alert->json), NULL);
   json_object *array;
   GPtrArray *findings = NULL;
-  if (g_strcmp0 (alert->resolved, "false-positive") != 0 && body
-      && json_get_array (body, "findings", &array, NULL))
+  bool answered = alert->resolved && strcmp (alert->resolved, "recovered") != 0;
+  if (!answered && body && json_get_array (body, "findings", &array, NULL))
     findings = findings_from_json (array, NULL);
   return findings ? findings : findings_new ();
 }
@@ -178,7 +179,6 @@ command_alert_test (ControlCall *call)
   Daemon *daemon = control_call_opaque (call);
   g_autoptr (GError) error = NULL;
   g_autoptr (Alert) alert = g_new0 (Alert, 1);
-  g_autoptr (json_object) body = json_object_new_object ();
   alert->id = g_uuid_string_random ();
   alert->uuid = g_strdup ("");
   alert->domain = g_strdup ("(test)");
@@ -186,12 +186,7 @@ command_alert_test (ControlCall *call)
   alert->summary = g_strdup ("This is a test of guardd's alerts: nothing has happened.");
   alert->rollback = g_strdup ("");
   alert->time_us = g_get_real_time ();
-  g_autofree char *time = time_format (alert->time_us);
-  json_add_string (body, "id", alert->id);
-  json_add_string (body, "time", time);
-  json_add_string (body, "host", g_get_host_name ());
-  json_add_string (body, "level", alert->level);
-  json_add_string (body, "summary", alert->summary);
+  g_autoptr (json_object) body = describe_alarm (alert, NULL, NULL, NULL);
   alert->json = g_strdup (json_object_to_json_string_ext (body, JSON_C_TO_STRING_PLAIN));
   if (alerts_raise_by (daemon->alerts, alert, control_call_string (call, "channel"), &error))
     control_call_return (call, alert_to_json (alert));

@@ -44,34 +44,6 @@ daemon_alarm_again (Daemon *daemon)
   }
 }
 
-static json_object *
-alert_body (const Guest *guest, const Alert *alert, const Incident *incident, json_object *losses)
-{
-  json_object *body = json_object_new_object ();
-  g_autofree char *time = time_format (alert->time_us);
-  json_add_string (body, "id", alert->id);
-  json_add_string (body, "incident", alert->incident);
-  json_add_string (body, "time", time);
-  json_add_string (body, "host", g_get_host_name ());
-  json_add_string (body, "domain", alert->domain);
-  json_add_string (body, "uuid", alert->uuid);
-  json_add_string (body, "level", alert->level);
-  json_add_string (body, "summary", alert->summary);
-  json_add_string (body, "rollback", alert->rollback[0] ? alert->rollback : NULL);
-  json_object_object_add (body, "losses", losses ? json_object_get (losses) : NULL);
-  json_object_object_add (body, "blind",
-                          guest->blind_spots ? blind_spots_to_json (guest->blind_spots, NULL) : NULL);
-  if (incident == NULL)
-    return body;
-  json_add_u64 (body, "snapshot_bad", incident->first_bad);
-  if (incident->good)
-    json_add_u64 (body, "snapshot_good", incident->good);
-  else
-    json_object_object_add (body, "snapshot_good", NULL);
-  json_object_object_add (body, "findings", findings_to_json (incident->findings));
-  return body;
-}
-
 /* Takes id and summary; incident NULL: about something else; losses NULL: not known. */
 static void
 tell_as (char *id, Daemon *daemon, const Guest *guest, const char *level, char *summary,
@@ -93,7 +65,7 @@ tell_as (char *id, Daemon *daemon, const Guest *guest, const char *level, char *
                                            plain ? guest->name : quoted, incident->good)
                         : g_strdup ("");
   alert->time_us = g_get_real_time ();
-  g_autoptr (json_object) body = alert_body (guest, alert, incident, losses);
+  g_autoptr (json_object) body = describe_alarm (alert, guest->blind_spots, incident, losses);
   alert->json = g_strdup (
       json_object_to_json_string_ext (body, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
   g_warning ("%s: ALERT %.8s: %s: %s%s%s", guest->name, alert->id, level, alert->summary,

@@ -207,3 +207,34 @@ describe_guest_event (const Guest *guest)
   json_add_string (object, "uuid", guest->uuid);
   return object;
 }
+
+static void
+add_number (json_object *object, const char *key, guint64 number)
+{
+  if (number)
+    json_add_u64 (object, key, number);
+  else
+    json_object_object_add (object, key, NULL);
+}
+
+json_object *
+describe_alarm (const Alert *alert, const GPtrArray *blind, const Incident *incident, json_object *losses)
+{
+  json_object *object = json_object_new_object ();
+  json_add_string (object, "id", alert->id);
+  json_add_string (object, "incident", alert->incident);
+  add_time (object, alert->time_us);
+  json_add_string (object, "host", g_get_host_name ());
+  json_add_string (object, "domain", alert->domain);
+  json_add_string (object, "uuid", alert->uuid);
+  json_add_string (object, "level", alert->level);
+  json_add_string (object, "summary", alert->summary);
+  json_add_string (object, "rollback", alert->rollback[0] ? alert->rollback : NULL);
+  json_object_object_add (object, "losses", losses ? json_object_get (losses) : NULL);
+  json_object_object_add (object, "blind", blind ? blind_spots_to_json (blind, NULL) : NULL);
+  add_number (object, "snapshot_bad", incident ? incident->first_bad : 0);
+  add_number (object, "snapshot_good", incident ? incident->good : 0);
+  json_object_object_add (object, "findings",
+                          incident ? findings_to_json (incident->findings) : json_object_new_array ());
+  return object;
+}

@@ -13,3 +13,7 @@ void describe_domain_disks (const Guest *guest, json_object *object);
 json_object *describe_pool (Pool *pool, GError **error);
 /* {"domain": …, "uuid": …} for events */
 json_object *describe_guest_event (const Guest *guest);
+/* What channels are told of an alert, with all members.  blind: BlindSpot; NULL: not known.  incident NULL:
+ * it is about none.  losses NULL: not known. */
+json_object *describe_alarm (const Alert *alert, const GPtrArray *blind, const Incident *incident,
+                             json_object *losses);

@@ -180,7 +180,12 @@ def test_after_a_rollback_all_is_well_by_itself(bed):
     again = bed.sh("snapshot-create", "web01")["number"]
     equal(judged(bed, again), "ok")
     equal(len(receiver.alerts), 1)
-    equal(bed.sh("alert-list")["alerts"][0]["resolved"], "recovered")
+    alert, = bed.sh("alert-list")["alerts"]
+    equal(alert["resolved"], "recovered")
+    for said in "real", "false-positive":  # the first counts
+        bed.sh("alert-ack", alert["id"], "--as", said, "--reason", f"it was {said}")
+    alert, = bed.sh("alert-list")["alerts"]
+    equal((alert["resolved"], alert["reason"]), ("real", "it was real"))
 
 
 def test_a_false_positive_makes_what_is_there_normal(bed):
@@ -489,6 +494,24 @@ def test_a_channel_that_cannot_be_used_is_left_out_and_said(bed):
     failed = bed.daemon.guardsh("alert-test")
     equal(failed.returncode, 1)
     assert "no [alert] that works" in failed.stderr, failed.stderr
+
+
+def test_what_is_raised_while_a_channel_cannot_be_used_is_told_once_it_can(bed):
+    receiver = Receiver(secret=SECRET).start()
+    key = bed.images / "later"
+    guest = bed.paused_guest("web01", [Disk("256M", "raw")])
+    filesystem(bed, guest)
+    bed.guardd(interval="7d", alert=f"[alert hook]\ntype = webhook\nurl = http://127.0.0.1:{receiver.port}/\nsecret_file = {key}\n")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "ok")
+    wipe(guest)
+    equal(judged(bed, bed.sh("snapshot-create", "web01")["number"]), "critical")
+    alert, = bed.sh("alert-list")["alerts"]
+    equal(alert["undelivered"], 1)
+    key.write_bytes(SECRET + b"\n")
+    bed.daemon.restart()
+    until(lambda: receiver.bodies, 30, "the alert")
+    equal([body["id"] for body in receiver.bodies], [alert["id"]])
 
 
 main()
