@@ -23,8 +23,7 @@ make_directory (const char *path, int mode, GError **error)
   return false;
 }
 
-/* A pool that cannot be opened must not keep guardd from protecting what goes to the others; the only one
- * must. */
+/* All, or guardd does not start: what belongs into the one that is missing would be looked for in another. */
 static bool
 open_pools (Daemon *daemon, GError **error)
 {
