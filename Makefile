@@ -90,9 +90,11 @@ $(BUILD)/guardd: $(BUILD)/obj/guardd/main.o $(LIBS)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS)
 
+# It starts for each command: GIO, and all that it needs, takes as long to load as most of them take.
+GUARDSH_LIBS = $(shell pkg-config --libs glib-2.0 json-c 2>/dev/null) -lreadline
 $(BUILD)/guardsh: $(GUARDSH_O) $(LIBS)
 	$(say) LD $@
-	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS) -lreadline
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(GUARDSH_LIBS)
 
 # Plain C, few libraries: it starts with every snapshot, and a guest's disk may take it over.
 SENTINEL_LIBS := -lz

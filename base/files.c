@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,8 +28,8 @@ void
 files_set_error (GError **error, int errno_value, int dir_fd, const char *name, const char *what)
 {
   g_autofree char *path = files_path (dir_fd, name);
-  GIOErrorEnum code = errno_value == EDQUOT ? G_IO_ERROR_NO_SPACE : g_io_error_from_errno (errno_value);
-  g_set_error (error, G_IO_ERROR, code, "%s: cannot %s: %s", path, what, g_strerror (errno_value));
+  GFileError code = errno_value == EDQUOT ? G_FILE_ERROR_NOSPC : g_file_error_from_errno (errno_value);
+  g_set_error (error, G_FILE_ERROR, (gint)code, "%s: cannot %s: %s", path, what, g_strerror (errno_value));
 }
 
 int

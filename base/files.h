@@ -4,9 +4,9 @@
  * not trusted.
  *
  * A file is named by a descriptor of its directory and a single name, or by
- * AT_FDCWD and a path; a symbolic link as its last part is never followed.  Errors are G_IO_ERROR and start
- * with the path, so ENOSPC and EDQUOT are G_IO_ERROR_NO_SPACE and a missing file is G_IO_ERROR_NOT_FOUND.  No
- * state; any thread.
+ * AT_FDCWD and a path; a symbolic link as its last part is never followed.  Errors are G_FILE_ERROR and start
+ * with the path: ENOSPC and EDQUOT are G_FILE_ERROR_NOSPC and a missing file is G_FILE_ERROR_NOENT.  Not GIO's,
+ * which is not loaded for it: guardsh starts for each command.  No state; any thread.
  */
 #pragma once
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "units.h"
 
-#include <gio/gio.h>
 #include <string.h>
 
 typedef struct {
@@ -28,7 +27,7 @@ static const Unit size_units[] = {
 static bool
 units_fail (const char *text, const char *why, GError **error)
 {
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "\"%s\": %s", text, why);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "\"%s\": %s", text, why);
   return false;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * units.h: durations and sizes as people write and read them.  Pure.
+ * units.h: durations and sizes as people write and read them.  Pure.  Errors are G_OPTION_ERROR_BAD_VALUE.
  */
 #pragma once
 

@@ -248,6 +248,19 @@ io_error_class (int code)
   }
 }
 
+static const char *
+file_error_class (int code)
+{
+  switch (code) {
+  case G_FILE_ERROR_NOENT:
+    return "NotFound";
+  case G_FILE_ERROR_NOSPC:
+    return "NoSpace";
+  default:
+    return "GenericError";
+  }
+}
+
 const char *
 control_error_class (const GError *error)
 {
@@ -257,5 +270,9 @@ control_error_class (const GError *error)
     return storage_error_class (error->code);
   if (error->domain == G_IO_ERROR)
     return io_error_class (error->code);
+  if (error->domain == G_FILE_ERROR)
+    return file_error_class (error->code);
+  if (error->domain == G_OPTION_ERROR)
+    return "InvalidArgument";
   return "GenericError";
 }

@@ -37,7 +37,7 @@ daemon_choices_load (Daemon *daemon, GError **error)
   g_autoptr (GError) missing = NULL;
   g_autoptr (GBytes) content = files_read (AT_FDCWD, path, FILES_SMALL_MAX, &missing);
   if (content == NULL) {
-    if (g_error_matches (missing, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    if (g_error_matches (missing, G_FILE_ERROR, G_FILE_ERROR_NOENT))
       return true;
     g_propagate_error (error, g_steal_pointer (&missing));
     return false;

@@ -47,7 +47,7 @@ history_load (History *history, HistoryReader *reader, GError **error)
 {
   g_autoptr (GError) failure = NULL;
   g_autoptr (GBytes) bytes = files_read (history->dir_fd, HISTORY_FILE, HISTORY_SIZE_MAX, &failure);
-  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+  if (g_error_matches (failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
     history->is_new = true;
     history->torn_from = G_MAXUINT64;
     return true;

@@ -79,7 +79,7 @@ identity_load (int fd, const char *path, GError **error)
 {
   g_autoptr (GError) failure = NULL;
   g_autoptr (GBytes) bytes = files_read (fd, POOL_JSON, FILES_SMALL_MAX, &failure);
-  if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)) {
+  if (g_error_matches (failure, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
     g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND,
                  "%s: is no pool (it has no " POOL_JSON "); make one with `guardsh pool-create %s`", path,
                  path);

@@ -99,7 +99,7 @@ domain_check_state (Pool *pool, PoolDomain *domain, int fd, const LedgerEntry *e
 {
   g_autoptr (GError) failure = NULL;
   g_autoptr (GBytes) found = files_read (fd, POOL_STATE, FILES_SMALL_MAX, &failure);
-  bool absent = g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  bool absent = g_error_matches (failure, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   if (expected == NULL ? absent : found != NULL && g_bytes_equal (found, expected))
     return;
   size_t length = 0;

@@ -65,7 +65,7 @@ static PoolErrorCode
 pool_error_code (const GError *cause)
 {
   if (g_error_matches (cause, STORAGE_ERROR, STORAGE_ERROR_FULL)
-      || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NO_SPACE))
+      || g_error_matches (cause, G_FILE_ERROR, G_FILE_ERROR_NOSPC))
     return POOL_ERROR_FULL;
   if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_INVALID_DATA) || cause->domain == JSON_ERROR)
     return POOL_ERROR_DAMAGED;

@@ -126,7 +126,7 @@ watch_load (Watch *watch)
   g_autoptr (GError) error = NULL;
   g_autofree char *path = file_path (watch);
   g_autoptr (GBytes) bytes = files_read (AT_FDCWD, path, FILES_SMALL_MAX, &error);
-  if (bytes == NULL && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+  if (bytes == NULL && g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
     return;
   gsize length = 0;
   const char *text = bytes ? g_bytes_get_data (bytes, &length) : NULL;

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gio/gio.h>
+#include <glib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,7 +56,7 @@ test_created_file_is_read_back (Fixture *fixture, const void *data)
   check (fixture, "a", "content");
   check (fixture, "empty", "");
   g_assert_cmpint (files_create (fixture->fd, "a", "x", 1, 0600, &error), ==, -1);
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_EXISTS);
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_EXIST);
   check (fixture, "a", "content");
 }
 
@@ -98,7 +98,7 @@ test_reading_is_bounded_and_follows_nothing (Fixture *fixture, const void *data)
   g_assert_null (files_read (fixture->fd, "fifo", 100, &error));
   g_clear_error (&error);
   g_assert_null (files_read (fixture->fd, "missing", 100, &error));
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   g_clear_error (&error);
   g_assert_cmpint (files_open_directory (fixture->fd, "link", &error), ==, -1);
   g_assert_nonnull (error);
@@ -109,10 +109,10 @@ test_full_filesystem_has_its_code (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
   files_set_error (&error, ENOSPC, fixture->fd, "full", "write it");
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC);
   g_clear_error (&error);
   files_set_error (&error, EDQUOT, fixture->fd, "full", "write it");
-  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE);
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOSPC);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "base/units.h"
 
-#include <gio/gio.h>
+#include <glib.h>
 #include <string.h>
 
 static void
@@ -47,7 +47,7 @@ test_duration_refused (void)
     guint64 us = 77;
     g_test_message ("%s", wrong[i]);
     g_assert_false (duration_parse (wrong[i], &us, &error));
-    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    g_assert_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE);
     g_assert_cmpuint (us, ==, 77);
   }
 }
@@ -86,7 +86,7 @@ test_size_refused (void)
     guint64 bytes = 77;
     g_test_message ("%s", wrong[i]);
     g_assert_false (size_parse (wrong[i], &bytes, &error));
-    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    g_assert_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE);
     g_assert_cmpuint (bytes, ==, 77);
   }
 }
@@ -171,7 +171,7 @@ test_time_refused (void)
     gint64 us = 77;
     g_test_message ("%s", wrong[i]);
     g_assert_false (time_parse (wrong[i], &us, &error));
-    g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT);
+    g_assert_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE);
     g_assert_cmpint (us, ==, 77);
   }
 }
