@@ -5,8 +5,8 @@
  *
  * A file is named by a descriptor of its directory and a single name, or by
  * AT_FDCWD and a path; a symbolic link as its last part is never followed.  Errors are G_FILE_ERROR and start
- * with the path: ENOSPC and EDQUOT are G_FILE_ERROR_NOSPC and a missing file is G_FILE_ERROR_NOENT.  Not GIO's,
- * which is not loaded for it: guardsh starts for each command.  No state; any thread.
+ * with the path: ENOSPC and EDQUOT are G_FILE_ERROR_NOSPC and a missing file is G_FILE_ERROR_NOENT.  Not
+ * GIO's, which is not loaded for it: guardsh starts for each command.  No state; any thread.
  */
 #pragma once
 

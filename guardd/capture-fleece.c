@@ -96,6 +96,19 @@ capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error
   return true;
 }
 
+bool
+capture_fleece_ask_paused (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  QmpStatus status;
+
+  if (!plan->paused || !plan->request->spares)
+    return true;
+  if (!qmp_query_status (client, &status, error))
+    return false;
+  plan->paused = status != QMP_STATUS_RUNNING;
+  return true;
+}
+
 /* A refusal may mean that somebody else's is running; an answer that is none, that ours is. */
 static bool
 start_server (CapturePlan *plan, QmpClient *client, const char *fd_name, guint connections, GError **error)
@@ -216,11 +229,11 @@ delete_scratch (PlanDisk *disk, QmpClient *client, GError **error)
 static bool
 end_fdset (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **error)
 {
-  const CaptureRequest *request = plan->request;
+  CaptureSpares *spares = plan->request->spares;
   /* QEMU drops a set by itself once its last user closes it and its descriptors are removed; not yet while
    * it is paused. */
-  if (request->spares && request->domain->state == DOMAIN_STATE_PAUSED)
-    capture_spares_put (request->spares, g_steal_pointer (&disk->scratch), disk->fdset);
+  if (spares && plan->paused)
+    capture_spares_put (spares, g_steal_pointer (&disk->scratch), disk->fdset);
   else if (!qmp_remove_fd (client, disk->fdset, error))
     return false;
   disk->fdset = -1;
@@ -241,6 +254,17 @@ end_scratch (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError 
   note (first, error);
 }
 
+static void
+drop_spares (const CapturePlan *plan, QmpClient *client, GError **first)
+{
+  CaptureSpares *spares = plan->request->spares;
+  GError *error = NULL;
+
+  if (!plan->paused && capture_spares_any (spares))
+    capture_spares_drop (spares, client, &error);
+  note (first, error);
+}
+
 bool
 capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
 {
@@ -251,6 +275,7 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
     end_job (g_ptr_array_index (plan->disks, i), client, &first);
   for (guint i = 0; i < plan->disks->len; i++)
     end_scratch (plan, g_ptr_array_index (plan->disks, i), client, &first);
+  drop_spares (plan, client, &first);
   plan->unplugged = first || capture_orphans_any (plan, client);
   if (!first)
     return true;

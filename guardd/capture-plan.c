@@ -142,7 +142,8 @@ sample_new (const CapturePlan *plan, const PlanDisk *disk)
 
   if (disk->parent == 0 || request->samples == NULL)
     return NULL;
-  ContentSample *sample = content_sample_new (CLAMP (share / 2 * 2, SAMPLE_BLOCKS_MIN, SAMPLE_BLOCKS_MAX));
+  ContentSample *sample
+      = content_sample_new (request->buffers, CLAMP (share / 2 * 2, SAMPLE_BLOCKS_MIN, SAMPLE_BLOCKS_MAX));
   g_hash_table_replace (request->samples, g_strdup (disk->disk->target), sample);
   return sample;
 }
@@ -204,6 +205,7 @@ capture_plan_new (const CaptureRequest *request, Engine engine, GPtrArray *disks
   Domain *domain = request->domain;
 
   plan->request = request;
+  plan->paused = domain->state == DOMAIN_STATE_PAUSED;
   plan->prefix = capture_prefix (request->pool);
   plan->id = g_uuid_string_random ();
   plan->new_bitmap = g_strdup_printf ("%s-%.8s", plan->prefix, plan->id);

@@ -40,6 +40,7 @@ pull_one (CapturePull *pull, PlanDisk *disk, GError **error)
     .size = disk->size,
     .writer = disk->writer,
     .sample = disk->sample,
+    .buffers = capture->buffers,
     .stall_us = capture->config->capture_timeout_us,
     .guard = pull->guard,
     .opaque = pull->opaque,

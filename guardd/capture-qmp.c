@@ -32,7 +32,8 @@ check_thread (gpointer data)
 {
   Capture *capture = data;
 
-  return GINT_TO_POINTER (capture_fleece_check (capture->plan, capture->client, &capture->check_error));
+  return GINT_TO_POINTER (capture_fleece_ask_paused (capture->plan, capture->client, &capture->check_error)
+                          && capture_fleece_check (capture->plan, capture->client, &capture->check_error));
 }
 
 /* Reads all disks, and has it checked meanwhile that they are what the plan says. */
@@ -140,18 +141,6 @@ is_idle (const CapturePlan *plan)
   return plan->latest->manifest->disks->len == plan->disks->len;
 }
 
-/* QEMU is asked: what libvirt last said may be older than the guest's resumption. */
-static bool
-drop_spares (QmpClient *client, const CaptureRequest *request, GError **error)
-{
-  QmpStatus status;
-  if (!capture_spares_any (request->spares))
-    return true;
-  if (!qmp_query_status (client, &status, error))
-    return false;
-  return status != QMP_STATUS_RUNNING || capture_spares_drop (request->spares, client, error);
-}
-
 Snapshot *
 capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GError **error)
 {
@@ -159,8 +148,6 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
   g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, ENGINE_QMP, disks, error) : NULL;
   if (plan == NULL || is_idle (plan))
-    return NULL;
-  if (!drop_spares (client, request, error))
     return NULL;
   capture.plan = plan;
   capture.pull

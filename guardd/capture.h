@@ -37,6 +37,7 @@ typedef struct {
   const char *description; /* NULL: none */
   bool evidence;
   const char *engine_reason; /* why this engine; NULL: not to be recorded */
+  BufferStock *buffers;      /* may be NULL */
   CaptureSpares *spares;     /* the session's; NULL: there are none */
   GHashTable *samples;       /* disk's target -> ContentSample: filled, of what changed; NULL: nobody looks */
   GCancellable *cancellable; /* may be NULL */

@@ -212,7 +212,7 @@ change_scan (StorageReader *now, StorageReader *before, ContentSample *sample, C
              GError **error)
 {
   bool taken = sample && content_sample_length (sample) > 0;
-  g_autoptr (ContentSample) numbers = content_sample_new (SAMPLE_BLOCKS);
+  g_autoptr (ContentSample) numbers = content_sample_new (NULL, SAMPLE_BLOCKS);
   g_autoptr (GArray) changed = g_array_new (false, false, sizeof (struct wire_run));
   Change change = { .runs = g_array_new (false, false, sizeof (struct wire_run)),
                     .changed = changed,

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define BLOCK GUARDD_BLOCK_SIZE
 
@@ -19,15 +18,17 @@ struct ContentSample {
   guint64 offered, stride;
   guint64 next; /* the one to take, counted as they are offered */
   Slot *slots;
-  guint8 *memory; /* max blocks; NULL: nothing has come, or there is none */
+  BufferStock *buffers; /* a reference, or NULL */
+  guint8 *memory;       /* a buffer of them; NULL: nothing has come, or there is none */
   bool sorted;
   GMutex lock; /* everything */
 };
 
 ContentSample *
-content_sample_new (guint blocks_max)
+content_sample_new (BufferStock *buffers, guint blocks_max)
 {
   ContentSample *sample = g_new0 (ContentSample, 1);
+  sample->buffers = buffer_stock_ref (buffers);
   g_mutex_init (&sample->lock);
   sample->stride = 1;
   sample->max = blocks_max;
@@ -42,8 +43,8 @@ content_sample_free (ContentSample *sample)
 {
   if (sample == NULL)
     return;
-  if (sample->memory)
-    munmap (sample->memory, (size_t)sample->max * BLOCK);
+  buffer_stock_give (sample->buffers, sample->memory);
+  buffer_stock_unref (sample->buffers);
   g_free (sample->slots);
   g_mutex_clear (&sample->lock);
   g_free (sample);
@@ -53,17 +54,13 @@ content_sample_free (ContentSample *sample)
 static bool
 has_memory (ContentSample *sample)
 {
-  size_t length = (size_t)sample->max * BLOCK;
   if (sample->memory)
     return true;
-  void *memory = mmap (NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) {
+  g_assert ((size_t)sample->max * BLOCK <= BUFFER_STOCK_BYTES);
+  sample->memory = buffer_stock_take (sample->buffers);
+  if (sample->memory == NULL)
     sample->next = G_MAXUINT64;
-    return false;
-  }
-  madvise (memory, length, MADV_HUGEPAGE);
-  sample->memory = memory;
-  return true;
+  return sample->memory != NULL;
 }
 
 /* One of each two neighbours stays: the strides are twice as long. */

@@ -10,12 +10,15 @@
  */
 #pragma once
 
+#include "buffer-stock.h"
+
 #include <glib.h>
 
 typedef struct ContentSample ContentSample;
 
-/* At most so many blocks are kept: an even number.  Memory is taken when the first one comes. */
-ContentSample *content_sample_new (guint blocks_max);
+/* At most so many blocks are kept: an even number, BUFFER_STOCK_BYTES.  A buffer is taken when the first one
+ * comes.  The stock may be NULL. */
+ContentSample *content_sample_new (BufferStock *buffers, guint blocks_max);
 void content_sample_free (ContentSample *sample); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ContentSample, content_sample_free)
 

@@ -12,6 +12,7 @@
 
 #define MEET_SECONDS 10
 #define WATCHDOG_SECONDS 1
+#define BUFFERS_KEPT 2u /* what a snapshot is read through, and the sample that is looked at */
 
 static bool
 make_directory (const char *path, int mode, GError **error)
@@ -85,6 +86,7 @@ daemon_start (Daemon *daemon, GError **error)
   if (!daemon_choices_load (daemon, error) || !rollback_load (daemon, error))
     return false;
   daemon->roster = roster_new (config->uri, &daemon_roster_callbacks, daemon);
+  daemon->buffers = buffer_stock_new (BUFFERS_KEPT);
   daemon->holds = guest_holds_new (daemon->roster, config->state_dir);
   GHashTableIter iter;
   Guest *guest;
@@ -191,6 +193,7 @@ daemon_free (Daemon *daemon)
   g_clear_pointer (&daemon->roster, roster_free);
   guest_holds_free (daemon->holds);
   g_thread_pool_free (daemon->threads, FALSE, TRUE);
+  buffer_stock_unref (daemon->buffers);
   libvirt_workers_free (daemon->libvirt_workers);
   libvirt_calls_free (daemon->libvirt_calls);
   g_hash_table_unref (daemon->pools);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "alerts.h"
+#include "buffer-stock.h"
 #include "burst.h"
 #include "capture-engine.h"
 #include "config.h"
@@ -82,6 +83,7 @@ typedef struct {
   GHashTable *guests; /* UUID -> Guest */
   Roster *roster;
   GuestHolds *holds;
+  BufferStock *buffers;
   LibvirtCalls *libvirt_calls; /* guardd's own that are under way */
   LibvirtWorkers *libvirt_workers;
   bool libvirt_connected;

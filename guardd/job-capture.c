@@ -125,6 +125,7 @@ job_capture_now (Job *job, const char *origin, const char *description, bool evi
                              .description = description,
                              .evidence = evidence,
                              .samples = samples,
+                             .buffers = job->daemon->buffers,
                              .cancellable = job->cancellable };
   if (job->domain == NULL || job->pool == NULL) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s", job->guest->name,

@@ -10,6 +10,7 @@
 #include <libnbd.h>
 
 #define PULL_IN_FLIGHT 8u
+G_STATIC_ASSERT (PULL_IN_FLIGHT *PULL_READ_BYTES == BUFFER_STOCK_BYTES);
 #define PULL_STATUS_IN_FLIGHT 16
 
 /* One status request under way. */

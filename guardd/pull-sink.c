@@ -2,34 +2,10 @@
 #include "pull-sink.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 #define BLOCK GUARDD_BLOCK_SIZE
 
 #define THREADS 2u
-
-/* Large pages where there are any: clearing thousands of small ones would take longer than reading into them.
- */
-guint8 *
-pull_memory_new (guint chunks, GError **error)
-{
-  size_t length = (size_t)chunks * PULL_READ_BYTES;
-  void *memory = mmap (NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-  if (memory == MAP_FAILED) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "no memory for %u reads of 1 MiB", chunks);
-    return NULL;
-  }
-  madvise (memory, length, MADV_HUGEPAGE);
-  return memory;
-}
-
-void
-pull_memory_free (guint8 *memory, guint chunks)
-{
-  if (memory)
-    munmap (memory, (size_t)chunks * PULL_READ_BYTES);
-}
 
 struct PullSink {
   const PullRequest *request;

@@ -17,10 +17,6 @@ typedef struct {
   guint64 offset, length; /* bytes; offset is a whole block's */
 } PullChunk;
 
-/* Memory for so many chunks, aligned as the storage wants it. */
-guint8 *pull_memory_new (guint chunks, GError **error);
-void pull_memory_free (guint8 *memory, guint chunks); /* NULL is fine */
-
 typedef struct PullSink PullSink;
 
 /* The request is borrowed.  No threads are started before the first chunk. */

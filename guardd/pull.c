@@ -64,7 +64,7 @@ pull_connect (Pull *pull)
   if (!pull->nbd || nbd_set_export_name (pull->nbd, request->export) < 0
       || nbd_add_meta_context (pull->nbd, pull->context) < 0
       || (pull->zero && nbd_add_meta_context (pull->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) < 0)
-      || nbd_set_pread_initialize (pull->nbd, false) < 0 /* the memory is this pull's alone */) {
+      || nbd_set_pread_initialize (pull->nbd, false) < 0 /* on_read() takes only what is complete */) {
     close (request->socket);
     return pull_fail (pull, "set-up");
   }
@@ -204,8 +204,13 @@ pull_alloc (Pull *pull)
                                        : g_strdup (LIBNBD_CONTEXT_BASE_ALLOCATION);
   if (pull->request.bitmap && pull->request.parent)
     pull->zero = g_array_new (FALSE, FALSE, sizeof (PullExtent));
-  if (!(pull->memory = pull_memory_new (PULL_IN_FLIGHT, &pull->error))
-      || !(pull->sink = pull_sink_new (&pull->request, &pull->error)))
+  pull->memory = buffer_stock_take (pull->request.buffers);
+  if (!pull->memory) {
+    g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_FAILED, "no memory to read %zu bytes into",
+                 BUFFER_STOCK_BYTES);
+    return false;
+  }
+  if (!(pull->sink = pull_sink_new (&pull->request, &pull->error)))
     return false;
   for (guint i = 0; i < PULL_IN_FLIGHT; i++) {
     pull->reads[i].pull = pull;
@@ -234,7 +239,7 @@ pull_free (Pull *pull)
     return;
   pull_disconnect (pull);
   pull_sink_free (pull->sink); /* before its buffers */
-  pull_memory_free (pull->memory, PULL_IN_FLIGHT);
+  buffer_stock_give (pull->request.buffers, pull->memory);
   g_array_unref (pull->extents);
   g_clear_pointer (&pull->zero, g_array_unref);
   g_free (pull->context);

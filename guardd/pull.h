@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "buffer-stock.h"
 #include "content-sample.h"
 #include "storage.h"
 
@@ -24,6 +25,7 @@ typedef struct {
                             that only what is not zero in the parent is written */
   StorageWriter *writer; /* stays the caller's */
   ContentSample *sample; /* the caller's; what is stored is offered to it; NULL: nobody looks */
+  BufferStock *buffers;  /* what is read goes through one of them; NULL: through one of its own */
   guint64 stall_us;      /* give up after so long without a byte */
   bool (*guard) (void *opaque,
                  GError **error); /* called between requests, at least every 20 ms; false ends it */

@@ -59,12 +59,21 @@ bool
 qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms, guint64 *elapsed_us,
                      GError **error)
 {
-  json_object *arguments = json_object_new_object ();
   gint64 started = g_get_monotonic_time ();
   g_autoptr (json_object) reply = NULL;
 
-  json_object_object_add (arguments, "actions", json_object_get (t->actions));
-  reply = qmp_client_call (client, "transaction", arguments, NULL, 0, timeout_ms, error);
+  if (json_object_array_length (t->actions) == 1) {
+    json_object *only = json_object_array_get_idx (t->actions, 0);
+
+    reply = qmp_client_call (client, json_object_get_string (json_object_object_get (only, "type")),
+                             json_object_get (json_object_object_get (only, "data")), NULL, 0, timeout_ms,
+                             error);
+  } else {
+    json_object *arguments = json_object_new_object ();
+
+    json_object_object_add (arguments, "actions", json_object_get (t->actions));
+    reply = qmp_client_call (client, "transaction", arguments, NULL, 0, timeout_ms, error);
+  }
   if (elapsed_us)
     *elapsed_us = (guint64)(g_get_monotonic_time () - started);
   return reply != NULL;

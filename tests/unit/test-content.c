@@ -14,7 +14,7 @@ static ContentSample *
 sample_of (guint64 blocks, guint max)
 {
   g_autofree guint8 *data = g_malloc0 ((gsize)7 * BLOCK);
-  ContentSample *sample = content_sample_new (max);
+  ContentSample *sample = content_sample_new (NULL, max);
   for (guint64 at = 0; at < blocks; at += 7) {
     guint n = (guint)MIN (7, blocks - at);
     for (guint i = 0; i < n; i++)
@@ -27,7 +27,7 @@ sample_of (guint64 blocks, guint max)
 static void
 test_few_are_all_taken (void)
 {
-  g_autoptr (ContentSample) none = content_sample_new (16), sample = sample_of (15, 16);
+  g_autoptr (ContentSample) none = content_sample_new (NULL, 16), sample = sample_of (15, 16);
   g_assert_cmpuint (content_sample_length (none), ==, 0);
   g_assert_cmpuint (content_sample_stride (sample), ==, 1);
   g_assert_cmpuint (content_sample_length (sample), ==, 15);
@@ -76,7 +76,7 @@ offer_thread (gpointer opaque)
 static void
 test_two_threads (void)
 {
-  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autoptr (ContentSample) sample = content_sample_new (NULL, 128);
   g_autofree guint8 *one = g_malloc0 (BLOCK), *two = g_malloc0 (BLOCK);
   memset (two, 2, BLOCK);
   Offer offers[] = { { sample, one, 0 }, { sample, two, MANY } };
@@ -190,7 +190,7 @@ scan (const Fixture *fixture, guint64 now, guint64 before, ContentSample *sample
 static void
 test_each_class_of_change (Fixture *fixture, const void *data)
 {
-  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autoptr (ContentSample) sample = content_sample_new (NULL, 128);
   Pieces pieces;
   guint64 before = take (fixture, 0, "ttttrrttzttzttp", NULL);
   guint64 now = take (fixture, before, "rrm.r.zzrTtzpZp", sample);
@@ -212,7 +212,7 @@ test_each_class_of_change (Fixture *fixture, const void *data)
 static void
 test_shares_are_about_right (Fixture *fixture, const void *data)
 {
-  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autoptr (ContentSample) sample = content_sample_new (NULL, 128);
   g_autofree char *before = g_strnfill (1000, 't'), *now = g_strnfill (1000, 'T');
   Pieces pieces;
   for (guint i = 0; i < 500; i++)
@@ -230,7 +230,7 @@ test_shares_are_about_right (Fixture *fixture, const void *data)
 static void
 test_zeroed_in_pieces (Fixture *fixture, const void *data)
 {
-  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autoptr (ContentSample) sample = content_sample_new (NULL, 128);
   g_autofree char *before = g_strnfill (1000, 't'), *now = g_strnfill (1000, 'Z');
   Pieces pieces;
   guint64 first = take (fixture, 0, before, NULL), second = take (fixture, first, now, sample);
@@ -264,7 +264,7 @@ count_told (const ChangeScan *found, const char *letters, guint told[256], guint
 static void
 test_all_that_changed_is_told (Fixture *fixture, const void *data)
 {
-  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autoptr (ContentSample) sample = content_sample_new (NULL, 128);
   g_autofree char *before = g_strnfill (1000, 't'), *now = g_strnfill (1000, '.');
   guint told[256], runs;
   memset (before + 800, 'z', 100);

@@ -67,7 +67,7 @@ static void
 test_what_is_stored_is_sampled (Fixture *fixture, const void *data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (ContentSample) sample = content_sample_new (128);
+  g_autoptr (ContentSample) sample = content_sample_new (NULL, 128);
   PullResult result = { 0 };
   Reading reading;
   reading_begin (&reading, fixture, LIE_NONE);
