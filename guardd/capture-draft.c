@@ -93,9 +93,14 @@ capture_draft_seal (CaptureDraft *capture, GError **error)
 bool
 capture_draft_commit (CaptureDraft *capture, GError **error)
 {
-  g_autoptr (SnapshotState) state = state_new (capture->plan->request);
+  const CaptureRequest *request = capture->plan->request;
+  g_autoptr (SnapshotState) state = state_new (request);
   capture->manifest->duration_us = (guint64)(g_get_monotonic_time () - capture->started);
-  return pool_draft_commit (g_steal_pointer (&capture->draft), capture->manifest, state, error);
+  if (!pool_draft_commit (g_steal_pointer (&capture->draft), capture->manifest, state, error))
+    return false;
+  if (request->sealed)
+    request->sealed (&(Snapshot){ capture->manifest, state }, request->opaque);
+  return true;
 }
 
 void

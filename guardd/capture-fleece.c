@@ -46,32 +46,11 @@ run_transaction (CapturePlan *plan, QmpClient *client, guint64 *stall_us, GError
 
     qmp_transaction_backup_none (transaction, disk->name, disk->node, disk->name);
   }
-  plan->transaction = true; /* what is not answered may have gone through */
   if (!qmp_transaction_run (transaction, client, TRANSACTION_MS, stall_us, error))
     return false;
   for (guint i = 0; i < plan->disks->len; i++)
     ((PlanDisk *)g_ptr_array_index (plan->disks, i))->in_jobs = true;
   return true;
-}
-
-/* QEMU exports no bitmap that records.  Neither this nor the making of the new ones is in the transaction,
- * where the guest waits: what both have seen is read once too often, this time or the next; nothing is
- * missed. */
-static bool
-stop_old_bitmaps (const CapturePlan *plan, QmpClient *client, GError **error)
-{
-  g_autoptr (QmpTransaction) transaction = qmp_transaction_new ();
-  guint n = 0;
-
-  for (guint i = 0; i < plan->disks->len; i++) {
-    const PlanDisk *disk = g_ptr_array_index (plan->disks, i);
-
-    if (!disk->has_old_bitmap)
-      continue;
-    qmp_transaction_bitmap_disable (transaction, disk->node, plan->old_bitmap);
-    n++;
-  }
-  return n == 0 || qmp_transaction_run (transaction, client, TRANSACTION_MS, NULL, error);
 }
 
 bool
@@ -160,7 +139,7 @@ capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, g
   if (!run_transaction (plan, client, stall_us, error))
     return false;
   *time_us = g_get_real_time ();
-  return stop_old_bitmaps (plan, client, error) && add_exports (plan, client, error);
+  return add_exports (plan, client, error);
 }
 
 /* Keeps the first error only; the others are of the same cause. */
@@ -283,15 +262,9 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
   return false;
 }
 
-/* The old bitmap records again before it takes in what the new one saw: whatever ends this in between,
- * nothing is missing in the one that is kept (see capture-sweep.c). */
 static bool
 take_back_disk (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **error)
 {
-  if (plan->transaction && disk->has_old_bitmap
-      && (!qmp_bitmap_enable (client, disk->node, plan->old_bitmap, error)
-          || !qmp_bitmap_merge (client, disk->node, plan->old_bitmap, plan->new_bitmap, error)))
-    return false;
   if (disk->in_bitmaps && !qmp_bitmap_remove (client, disk->node, plan->new_bitmap, error))
     return false;
   disk->in_bitmaps = false;

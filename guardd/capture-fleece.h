@@ -23,6 +23,6 @@ bool capture_fleece_ask_paused (CapturePlan *plan, QmpClient *client, GError **e
  * a failure; false with the first error when something may be left. */
 bool capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error);
 
-/* Bitmaps: sealed: the old one goes; not sealed: the old one takes in what the new one saw, and the new one
- * goes.  And disks that were unplugged meanwhile are closed (capture-orphan.h). */
+/* Bitmaps: both have recorded all the time.  Sealed: the old one goes; not sealed: the new one.  And disks
+ * that were unplugged meanwhile are closed (capture-orphan.h). */
 bool capture_fleece_settle (CapturePlan *plan, QmpClient *client, bool sealed, GError **error);

@@ -39,7 +39,6 @@ typedef struct {
   Snapshot *latest; /* NULL: first one */
   GPtrArray *disks; /* PlanDisk */
   bool nbd_server;  /* ours is running in QEMU */
-  bool transaction; /* it was sent: the old bitmaps may have been stopped */
   bool pulled;      /* every byte is here, and the NBD connections are closed */
   bool paused;      /* the guest, as far as is known: QEMU keeps descriptor sets that are removed */
   bool unplugged;   /* a disk may have been unplugged meanwhile: capture-orphan.h */

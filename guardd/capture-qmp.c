@@ -11,8 +11,8 @@ typedef struct {
   CaptureDraft draft;
   CapturePlan *plan;
   QmpClient *client;
-  GError *seal_error, *check_error; /* those threads' */
-  bool left;                        /* sealed, but something may be left in QEMU */
+  GError *seal_error, *beside_error; /* those threads' */
+  bool left;                         /* sealed, but something may be left in QEMU */
   CapturePull pull;
 } Capture;
 
@@ -27,27 +27,32 @@ check_scratch (void *opaque, GError **error)
   return true;
 }
 
+/* Whatever does not need the bytes. */
 static gpointer
-check_thread (gpointer data)
+beside_thread (gpointer data)
 {
   Capture *capture = data;
+  CapturePlan *plan = capture->plan;
+  GError **error = &capture->beside_error;
 
-  return GINT_TO_POINTER (capture_fleece_ask_paused (capture->plan, capture->client, &capture->check_error)
-                          && capture_fleece_check (capture->plan, capture->client, &capture->check_error));
+  return GINT_TO_POINTER (
+      capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error)
+      && capture_fleece_ask_paused (plan, capture->client, error)
+      && capture_fleece_check (plan, capture->client, error));
 }
 
 /* Reads all disks, and has it checked meanwhile that they are what the plan says. */
 static bool
 pull_checked (Capture *capture, GError **error)
 {
-  GThread *check = g_thread_new ("check", check_thread, capture);
+  GThread *beside = g_thread_new ("beside", beside_thread, capture);
   bool pulled = capture_pull_all (&capture->pull, error);
 
-  if (GPOINTER_TO_INT (g_thread_join (check)))
+  if (GPOINTER_TO_INT (g_thread_join (beside)))
     return pulled;
   /* that a disk changed is the reason, whatever came of it */
   g_clear_error (error);
-  g_propagate_error (error, capture->check_error);
+  g_propagate_error (error, capture->beside_error);
   return false;
 }
 
@@ -56,10 +61,7 @@ seal_thread (gpointer data)
 {
   Capture *capture = data;
 
-  if (capture_pull_finish (&capture->pull, &capture->seal_error))
-    return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
-  capture_draft_abort (&capture->draft);
-  return GINT_TO_POINTER (false);
+  return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
 }
 
 /* QEMU is tidied up while the pool's disk writes: the guest's writes must not be copied for an fsync's sake.
@@ -68,10 +70,13 @@ static bool
 seal_and_end (Capture *capture, GError **error)
 {
   g_autoptr (GError) tidy = NULL;
-  GThread *thread = g_thread_new ("seal", seal_thread, capture);
+  bool stored = capture_pull_finish (&capture->pull, &capture->seal_error);
+  GThread *thread = stored ? g_thread_new ("seal", seal_thread, capture) : NULL;
   bool ended = capture_fleece_end (capture->plan, capture->client, &tidy);
-  bool sealed = GPOINTER_TO_INT (g_thread_join (thread));
+  bool sealed = thread && GPOINTER_TO_INT (g_thread_join (thread));
 
+  if (!stored)
+    capture_draft_abort (&capture->draft);
   if (!sealed)
     g_propagate_error (error, capture->seal_error);
   if (!capture_fleece_settle (capture->plan, capture->client, sealed, ended ? &tidy : NULL))
@@ -119,7 +124,6 @@ run (Capture *capture, GError **error)
   draft->manifest->bitmap = g_strdup (plan->new_bitmap);
   if (capture_fleece_begin (plan, capture->client, &draft->manifest->stall_us, &draft->manifest->time_us,
                             error)
-      && capture_files_add (draft->draft, draft->manifest, plan->request->domain, error)
       && pull_checked (capture, error))
     return seal_and_end (capture, error);
   undo (capture, error);

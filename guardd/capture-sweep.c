@@ -86,36 +86,17 @@ sweep_fdsets (QmpClient *client, const char *prefix, GError **error)
   return true;
 }
 
-static const QmpBitmap *
-find_bitmap (const GPtrArray *bitmaps, const char *name)
-{
-  for (guint i = 0; name && i < bitmaps->len; i++) {
-    const QmpBitmap *bitmap = g_ptr_array_index (bitmaps, i);
-
-    if (g_str_equal (bitmap->name, name))
-      return bitmap;
-  }
-  return NULL;
-}
-
-/* `keep` belongs to the last sealed snapshot.  A capture that died may have stopped it, and the other bitmap
- * has seen what came since: that goes into it.  One that died after the seal left the bitmap of the snapshot
- * before: that goes in too, and costs reading some blocks again. */
+/* All but the one that belongs to the last sealed snapshot, which has recorded all the time.  A capture that
+ * died leaves one that is younger; one that died after the seal, the one before. */
 static bool
 sweep_node_bitmaps (QmpClient *client, const char *node, const GPtrArray *bitmaps, const char *prefix,
                     const char *keep, GError **error)
 {
-  const QmpBitmap *kept = find_bitmap (bitmaps, keep);
-
-  if (kept && !kept->recording && !qmp_bitmap_enable (client, node, keep, error))
-    return false;
   for (guint i = 0; i < bitmaps->len; i++) {
     const QmpBitmap *bitmap = g_ptr_array_index (bitmaps, i);
 
-    if (bitmap == kept || !g_str_has_prefix (bitmap->name, prefix))
-      continue;
-    if ((kept && !qmp_bitmap_merge (client, node, keep, bitmap->name, error))
-        || !qmp_bitmap_remove (client, node, bitmap->name, error))
+    if (g_str_has_prefix (bitmap->name, prefix) && g_strcmp0 (bitmap->name, keep) != 0
+        && !qmp_bitmap_remove (client, node, bitmap->name, error))
       return false;
   }
   return true;

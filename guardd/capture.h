@@ -39,6 +39,10 @@ typedef struct {
   const char *engine_reason; /* why this engine; NULL: not to be recorded */
   BufferStock *buffers;      /* may be NULL */
   CaptureSpares *spares;     /* the session's; NULL: there are none */
+  /* As soon as the snapshot is safe and listed, while QEMU is still tidied up; on any thread.  May be NULL.
+   */
+  void (*sealed) (const Snapshot *snapshot, void *opaque);
+  void *opaque;
   GHashTable *samples;       /* disk's target -> ContentSample: filled, of what changed; NULL: nobody looks */
   GCancellable *cancellable; /* may be NULL */
 } CaptureRequest;

@@ -104,6 +104,7 @@ describe_domain (Daemon *daemon, const Guest *guest)
   json_add_string (object, "name", guest->name);
   json_add_string (object, "uuid", guest->uuid);
   json_add_string (object, "state", guest_state_name (daemon, guest));
+  json_add_bool (object, "busy", guest->busy != NULL);
   json_add_bool (object, "protected", guest->policy != NULL);
   json_add_string (object, "policy", guest->policy ? guest->policy->name : NULL);
   json_add_string (object, "protected_by",

@@ -114,6 +114,30 @@ capture_off (Job *job, CaptureRequest *request, GError **error)
   return clones ? capture_by_clones (job, request, error) : capture_offline (request, error);
 }
 
+typedef struct {
+  Job *job;
+  json_object *answer;
+} Sealed;
+
+/* On the main thread, before the job ends there. */
+static gboolean
+answer_sealed (gpointer data)
+{
+  Sealed *sealed = data;
+  control_call_return (g_steal_pointer (&sealed->job->call), sealed->answer);
+  g_free (sealed);
+  return G_SOURCE_REMOVE;
+}
+
+/* What still has to be done in QEMU takes as long as the sealing did, and is of no interest to the one who
+ * waits. */
+static void
+on_sealed (const Snapshot *snapshot, void *opaque)
+{
+  Sealed sealed = { opaque, describe_snapshot (snapshot) };
+  g_main_context_invoke (NULL, answer_sealed, g_memdup2 (&sealed, sizeof sealed));
+}
+
 Snapshot *
 job_capture_now (Job *job, const char *origin, const char *description, bool evidence, GHashTable *samples,
                  GError **error)
@@ -126,6 +150,8 @@ job_capture_now (Job *job, const char *origin, const char *description, bool evi
                              .evidence = evidence,
                              .samples = samples,
                              .buffers = job->daemon->buffers,
+                             .sealed = job->capture && job->call ? on_sealed : NULL,
+                             .opaque = job,
                              .cancellable = job->cancellable };
   if (job->domain == NULL || job->pool == NULL) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s", job->guest->name,
@@ -234,10 +260,6 @@ capture_again (Job *job)
 static void
 capture_done (Job *job, const GError *error)
 {
-  CaptureData *data = job->data;
-  /* First of all: what follows takes processors that the one who waits could use. */
-  if (job->call && data->snapshot)
-    control_call_return (g_steal_pointer (&job->call), describe_snapshot (data->snapshot));
   if (error && g_cancellable_is_cancelled (job->cancellable))
     capture_again (job);
   else if (error)

@@ -59,8 +59,6 @@ void qmp_transaction_free (QmpTransaction *transaction);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (QmpTransaction, qmp_transaction_free)
 /* blockdev-backup sync=none node -> target as job `job`; while it runs a filter node stands on node */
 void qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *node, const char *target);
-/* Stops a bitmap; if another action fails, it goes on recording. */
-void qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name);
 /* Sends it, once; a single action as the command of its name, which is the same to QEMU and shorter: it takes
  * a turn of its event loop, 3 us, for each byte (monitor_can_read() in QEMU 7.2).  elapsed_us (may be NULL):
  * time from send to answer, an upper bound of what the guest could feel. */
@@ -72,11 +70,6 @@ bool qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms
  * clear them, which a guest should not wait for inside a transaction. */
 bool qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 granularity,
                      GError **error);
-/* Not in a transaction: when another action fails, QEMU 7.2 dereferences the NULL that it has for the bitmap
- * of an "enable" that failed (block_dirty_bitmap_enable_abort()), and the guest is gone. */
-bool qmp_bitmap_enable (QmpClient *client, const char *node, const char *name, GError **error);
-bool qmp_bitmap_merge (QmpClient *client, const char *node, const char *target, const char *source,
-                       GError **error);
 bool qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error);
 
 /* --- descriptors --- */
@@ -112,8 +105,9 @@ bool qmp_job_wait_gone (QmpClient *client, const char *id, guint timeout_ms, GEr
 
 bool qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, guint max_connections, GError **error);
 bool qmp_nbd_server_stop (QmpClient *client, GError **error);
-/* Read-only NBD export `id` of `node` under the name `name`, with a bitmap of the node or of what it is
- * backed by; NULL: without. */
+/* NBD export `id` of `node` under the name `name`, with a bitmap of the node or of what it is backed by;
+ * NULL: without.  QEMU exports a bitmap that records only where the client might write (nbd_export_create());
+ * so with one, it may. */
 bool qmp_export_add (QmpClient *client, const char *id, const char *node, const char *name,
                      const char *bitmap, GError **error);
 /* mode hard; one that is already gone is success. */

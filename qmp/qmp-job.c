@@ -164,6 +164,8 @@ qmp_export_add (QmpClient *client, const char *id, const char *node, const char 
   if (bitmap) {
     json_object *bitmaps = json_object_new_array ();
 
+    json_add_bool (arguments, "writable", true);
+
     json_object_array_add (bitmaps, json_object_new_string (bitmap));
     json_object_object_add (arguments, "bitmaps", bitmaps);
   }

@@ -46,15 +46,6 @@ qmp_transaction_backup_none (QmpTransaction *t, const char *job, const char *nod
   json_add_string (data, "sync", "none");
 }
 
-void
-qmp_transaction_bitmap_disable (QmpTransaction *t, const char *node, const char *name)
-{
-  json_object *data = add_action (t, "block-dirty-bitmap-disable");
-
-  json_add_string (data, "node", node);
-  json_add_string (data, "name", name);
-}
-
 bool
 qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms, guint64 *elapsed_us,
                      GError **error)

@@ -109,6 +109,7 @@ def test_nothing_of_a_capture_is_left_in_qemu_or_on_disk(bed):
     for pattern in range(1, 5):
         guest.write("vda", 0, "1M", pattern)
         bed.sh("snapshot-create", "web01")
+    bed.daemon.at_rest("web01")
     bitmaps, other = leftovers(guest)
     equal(len(bitmaps), 1)
     equal(other, [])

@@ -187,6 +187,7 @@ class Range:
         words = getattr(self, phase.work)()
         self.killpoint.arm(phase.kinds)
         self.bed.sh(*words)
+        self.daemon.at_rest(words[1])
         count, _ = self.killpoint.disarm()
         self.guest.close()
         assert count > 0, phase
@@ -201,6 +202,7 @@ class Range:
         evidence = self.copies() if phase.work == "rollback" else None
         self.killpoint.arm(phase.kinds, self.random.randrange(1, calls + 1), self.victim(phase), phase.power)
         self.daemon.guardsh("--json", *words)
+        self.daemon.at_rest(words[1])
         _, call = self.killpoint.disarm()
         self.last_call = call
         self.recover(phase, call)

@@ -43,6 +43,7 @@ def test_a_wrong_answer_to_any_command_of_a_capture(bed):
     guest.write("vda", 0, "64k", 1)
     killpoint.arm(LIBVIRT, lie=1)
     bed.sh("snapshot-create", "web01")
+    daemon.at_rest("web01")
     commands, _ = killpoint.disarm()
     assert commands > 15, commands
     for number in range(1, commands + 1):
@@ -52,12 +53,14 @@ def test_a_wrong_answer_to_any_command_of_a_capture(bed):
             guest.write("vdb", f"{fill % 50}M", "64k", fill)
             killpoint.arm(LIBVIRT, number, lie=lie)
             daemon.guardsh("snapshot-create", "web01")
+            daemon.at_rest("web01")
             _, command = killpoint.disarm()
             assert daemon.process.poll() is None, f"guardd died of lie {lie} to {command}"
             if lie in REFUSALS and "nbd-server-start" in command:
                 # guardd stops no server that may be somebody else's; a QEMU that lies so has refused all that is to come
                 guest.qmp("nbd-server-stop")
             newest = bed.sh("snapshot-create", "web01")["number"]
+            daemon.at_rest("web01")
             equal((ours(guest), guest.state(), command, lie), ([], "running", command, lie))
             for disk in guest.disks:
                 guest.flush(disk.target)
@@ -76,6 +79,7 @@ def capture_disturbed(bed, killpoint, daemon, guest, number, **how):
     until(lambda: daemon.guardsh("snapshot-create", "web01").returncode == 0, 30, "guardd to have found the guest again")
     killpoint.arm(LIBVIRT, number, **how)
     daemon.guardsh("snapshot-create", "web01")
+    daemon.at_rest("web01")
     _, command = killpoint.disarm()
     assert command, number
     for disk in ("vda", "vdb"):
@@ -86,6 +90,7 @@ def capture_disturbed(bed, killpoint, daemon, guest, number, **how):
 def commands_of_a_capture(bed, killpoint):
     killpoint.arm(LIBVIRT)
     bed.sh("snapshot-create", "web01")
+    bed.daemon.at_rest("web01")
     return killpoint.disarm()[0]
 
 

@@ -149,7 +149,7 @@ def test_a_guest_that_cannot_be_started_is_finished_all_the_same(bed):
 
 def test_libvirtd_dies_during_the_evidence(bed):
     scene = Scene(bed)
-    without_libvirtd(bed, scene, '"transaction"')
+    without_libvirtd(bed, scene, '"blockdev-backup"')
     equal(scene.guest.state(), "running")
 
 
