@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define STORE_US (20 * 1000)
+
 typedef struct {
   CaptureDraft draft;
   CapturePlan *plan;
@@ -14,6 +16,9 @@ typedef struct {
   GError *seal_error, *beside_error; /* those threads' */
   bool left;                         /* sealed, but something may be left in QEMU */
   CapturePull pull;
+  GMutex lock;
+  GCond stored;
+  bool has_stored; /* under lock: the seal's thread has stored the last byte, or failed to */
 } Capture;
 
 static bool
@@ -60,8 +65,29 @@ static gpointer
 seal_thread (gpointer data)
 {
   Capture *capture = data;
+  bool stored = capture_pull_finish (&capture->pull, &capture->seal_error);
 
-  return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
+  g_mutex_lock (&capture->lock);
+  capture->has_stored = true;
+  g_cond_signal (&capture->stored);
+  g_mutex_unlock (&capture->lock);
+  if (stored)
+    return GINT_TO_POINTER (capture_draft_seal (&capture->draft, &capture->seal_error));
+  capture_draft_abort (&capture->draft);
+  return GINT_TO_POINTER (false);
+}
+
+/* What is still being hashed needs the processors more than QEMU's end does, for a moment; a pool that hangs
+ * must not keep the guest's writes being copied. */
+static void
+let_it_store (Capture *capture)
+{
+  gint64 deadline = g_get_monotonic_time () + STORE_US;
+
+  g_mutex_lock (&capture->lock);
+  while (!capture->has_stored && g_cond_wait_until (&capture->stored, &capture->lock, deadline))
+    ;
+  g_mutex_unlock (&capture->lock);
 }
 
 /* QEMU is tidied up while the pool's disk writes: the guest's writes must not be copied for an fsync's sake.
@@ -70,13 +96,11 @@ static bool
 seal_and_end (Capture *capture, GError **error)
 {
   g_autoptr (GError) tidy = NULL;
-  bool stored = capture_pull_finish (&capture->pull, &capture->seal_error);
-  GThread *thread = stored ? g_thread_new ("seal", seal_thread, capture) : NULL;
+  GThread *thread = g_thread_new ("seal", seal_thread, capture);
+  let_it_store (capture);
   bool ended = capture_fleece_end (capture->plan, capture->client, &tidy);
-  bool sealed = thread && GPOINTER_TO_INT (g_thread_join (thread));
+  bool sealed = GPOINTER_TO_INT (g_thread_join (thread));
 
-  if (!stored)
-    capture_draft_abort (&capture->draft);
   if (!sealed)
     g_propagate_error (error, capture->seal_error);
   if (!capture_fleece_settle (capture->plan, capture->client, sealed, ended ? &tidy : NULL))
@@ -154,9 +178,13 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
   if (plan == NULL || is_idle (plan))
     return NULL;
   capture.plan = plan;
+  g_mutex_init (&capture.lock);
+  g_cond_init (&capture.stored);
   capture.pull
       = (CapturePull){ .plan = plan, .bitmap = plan->old_bitmap, .guard = check_scratch, .opaque = plan };
   bool sealed = run (&capture, error);
+  g_mutex_clear (&capture.lock);
+  g_cond_clear (&capture.stored);
   *left = capture.left;
   return capture_draft_close (&capture.draft, sealed);
 }
