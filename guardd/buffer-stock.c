@@ -49,37 +49,37 @@ buffer_stock_unref (BufferStock *stock)
 /* Large pages where there are any: clearing thousands of small ones would take longer than reading into
  * them. */
 static guint8 *
-buffer_new (void)
+buffer_new (size_t bytes)
 {
-  void *buffer = mmap (NULL, BUFFER_STOCK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *buffer = mmap (NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (buffer == MAP_FAILED)
     return NULL;
-  madvise (buffer, BUFFER_STOCK_BYTES, MADV_HUGEPAGE);
+  madvise (buffer, bytes, MADV_HUGEPAGE);
   return buffer;
 }
 
 guint8 *
-buffer_stock_take (BufferStock *stock)
+buffer_stock_take (BufferStock *stock, size_t bytes)
 {
   guint8 *buffer = NULL;
-  if (stock) {
+  if (stock && bytes == BUFFER_STOCK_BYTES) {
     g_mutex_lock (&stock->lock);
     if (stock->unused->len > 0)
       buffer = g_ptr_array_steal_index (stock->unused, stock->unused->len - 1);
     g_mutex_unlock (&stock->lock);
   }
-  return buffer ? buffer : buffer_new ();
+  return buffer ? buffer : buffer_new (bytes);
 }
 
 void
-buffer_stock_give (BufferStock *stock, guint8 *buffer)
+buffer_stock_give (BufferStock *stock, guint8 *buffer, size_t bytes)
 {
-  if (stock && buffer) {
+  if (stock && buffer && bytes == BUFFER_STOCK_BYTES) {
     g_mutex_lock (&stock->lock);
     if (stock->unused->len < stock->keep)
       g_ptr_array_add (stock->unused, g_steal_pointer (&buffer));
     g_mutex_unlock (&stock->lock);
   }
   if (buffer)
-    buffer_free (buffer);
+    munmap (buffer, bytes);
 }

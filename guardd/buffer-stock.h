@@ -10,7 +10,7 @@
 
 #include <glib.h>
 
-#define BUFFER_STOCK_BYTES ((size_t)8 << 20) /* of each buffer */
+#define BUFFER_STOCK_BYTES ((size_t)8 << 20)
 
 typedef struct BufferStock BufferStock;
 
@@ -20,7 +20,7 @@ BufferStock *buffer_stock_ref (BufferStock *stock); /* NULL is fine, here and be
 /* The last frees what is kept. */
 void buffer_stock_unref (BufferStock *stock);
 
-/* NULL: no memory. */
-guint8 *buffer_stock_take (BufferStock *stock);
-/* Takes the buffer over; NULL is fine. */
-void buffer_stock_give (BufferStock *stock, guint8 *buffer);
+/* `bytes` of memory, aligned to pages; only those of BUFFER_STOCK_BYTES are kept.  NULL: there is none. */
+guint8 *buffer_stock_take (BufferStock *stock, size_t bytes);
+/* Takes over what was taken with these bytes; NULL is fine. */
+void buffer_stock_give (BufferStock *stock, guint8 *buffer, size_t bytes);

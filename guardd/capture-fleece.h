@@ -16,7 +16,7 @@ bool capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_
  * thread while the bytes are read: nobody may use the client meanwhile. */
 bool capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error);
 
-/* What libvirt last said may be older than the guest's resumption.  Asks QEMU, where it matters; as above. */
+/* What libvirt last said may be older than what the guest does.  Asks QEMU, where it matters; as above. */
 bool capture_fleece_ask_paused (CapturePlan *plan, QmpClient *client, GError **error);
 
 /* Takes exports, jobs, nodes and descriptors out of QEMU: the guest's writes go straight again. Goes on after

@@ -85,8 +85,9 @@ pull_image (const CapturePlan *plan, PlanDisk *disk, int socket, GError **error)
     }
     pull.parent = parent;
   }
-  Pull *pulled = pull_read (&pull, error);
-  if (pulled == NULL || !pull_finish (pulled, &result, error))
+  g_autoptr (Pull) reading = pull_open (&pull, error);
+  if (reading == NULL || !pull_read (reading, error)
+      || !pull_finish (g_steal_pointer (&reading), &result, error))
     return false;
   disk->result->read_bytes = result.read_bytes;
   disk->result->changed_bytes = result.changed_bytes;

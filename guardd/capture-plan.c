@@ -157,8 +157,7 @@ capture_plan_base (CapturePlan *plan, PlanDisk *disk, const QmpDisk *device)
   capture_plan_stand (plan, disk);
   if (!disk->full_reason)
     disk->full_reason = why_not_bitmap (plan, device);
-  /* one that QEMU calls inconsistent or busy would make the whole transaction fail */
-  disk->has_old_bitmap = bitmap && !bitmap->inconsistent && !bitmap->busy;
+  disk->has_old_bitmap = bitmap && !bitmap->busy; /* QEMU removes none that is; a sweep does, later */
   if (!disk->full_reason && bitmap)
     disk->dirty = bitmap->count;
   disk->sample = sample_new (plan, disk);
@@ -205,7 +204,7 @@ capture_plan_new (const CaptureRequest *request, Engine engine, GPtrArray *disks
   Domain *domain = request->domain;
 
   plan->request = request;
-  plan->paused = domain->state == DOMAIN_STATE_PAUSED;
+  plan->paused = domain->state == DOMAIN_STATE_PAUSED || capture_spares_any (request->spares);
   plan->prefix = capture_prefix (request->pool);
   plan->id = g_uuid_string_random ();
   plan->new_bitmap = g_strdup_printf ("%s-%.8s", plan->prefix, plan->id);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "capture.h"
+#include "pull.h"
 #include "qmp/qmp-block.h"
 #include "scratch.h"
 
@@ -24,6 +25,8 @@ typedef struct {
   bool in_nodes, in_bitmaps, in_jobs, in_exports;
   int socket; /* guardd's end of the NBD connection; -1: none */
 
+  Pull *pull;             /* connected, read, or still being stored; NULL: none (capture-pull.c) */
+  StorageReader *reader;  /* of the parent, for it; NULL: none */
   StorageWriter *writer;  /* NULL: not started, or sealed */
   ContentSample *sample;  /* the request's, for what is read; NULL: there is nothing to compare with */
   guint64 changed_blocks; /* once it is sealed */
@@ -40,7 +43,7 @@ typedef struct {
   GPtrArray *disks; /* PlanDisk */
   bool nbd_server;  /* ours is running in QEMU */
   bool pulled;      /* every byte is here, and the NBD connections are closed */
-  bool paused;      /* the guest, as far as is known: QEMU keeps descriptor sets that are removed */
+  bool paused;      /* the guest may be, so that QEMU keeps descriptor sets that are removed */
   bool unplugged;   /* a disk may have been unplugged meanwhile: capture-orphan.h */
 } CapturePlan;
 

@@ -1,35 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "capture-pull.h"
 
+static void
+disk_drop (PlanDisk *disk)
+{
+  g_clear_pointer (&disk->pull, pull_free);
+  g_clear_pointer (&disk->reader, storage_image_release);
+}
+
+static void
+drop_from (CapturePull *pull, guint first)
+{
+  for (guint i = first; pull->plan && i < pull->plan->disks->len; i++)
+    disk_drop (g_ptr_array_index (pull->plan->disks, i));
+}
+
 void
 capture_pull_drop (CapturePull *pull)
 {
-  g_clear_pointer (&pull->pull, pull_free);
-  g_clear_pointer (&pull->parent, storage_image_release);
+  drop_from (pull, 0);
+  *pull = (CapturePull){ 0 };
 }
 
 bool
 capture_pull_finish (CapturePull *pull, GError **error)
 {
+  PlanDisk *disk = g_steal_pointer (&pull->disk);
   PullResult result;
   bool ok;
 
-  if (!pull->pull)
+  if (!disk)
     return true;
-  ok = pull_finish (g_steal_pointer (&pull->pull), &result, error);
-  capture_pull_drop (pull);
+  ok = pull_finish (g_steal_pointer (&disk->pull), &result, error);
+  disk_drop (disk);
   if (!ok) {
-    g_prefix_error (error, "disk %s: ", pull->disk->disk->target);
+    g_prefix_error (error, "disk %s: ", disk->disk->target);
     return false;
   }
-  pull->disk->result->read_bytes = result.read_bytes;
-  pull->disk->result->changed_bytes = result.changed_bytes;
-  pull->disk->result->stored_bytes = result.stored_bytes;
+  disk->result->read_bytes = result.read_bytes;
+  disk->result->changed_bytes = result.changed_bytes;
+  disk->result->stored_bytes = result.stored_bytes;
   return true;
 }
 
 static bool
-pull_one (CapturePull *pull, PlanDisk *disk, GError **error)
+open_one (const CapturePull *pull, PlanDisk *disk, GError **error)
 {
   const CapturePlan *plan = pull->plan;
   const CaptureRequest *capture = plan->request;
@@ -48,17 +63,27 @@ pull_one (CapturePull *pull, PlanDisk *disk, GError **error)
   };
 
   if (disk->parent && (disk->full_reason || disk->dirty >= CAPTURE_ASK_ZERO_BYTES)) {
-    request.parent
+    disk->reader
         = pool_image_open (capture->pool, capture->domain->uuid, disk->parent, disk->disk->target, error);
-    if (!request.parent)
+    if (!disk->reader)
       return false;
-    pull->parent = request.parent;
+    request.parent = disk->reader;
   }
   disk->socket = -1; /* the pull has it now */
-  pull->disk = disk;
-  pull->pull = pull_read (&request, error);
-  if (pull->pull)
+  disk->pull = pull_open (&request, error);
+  if (disk->pull)
     return true;
+  g_prefix_error (error, "disk %s: ", disk->disk->target);
+  return false;
+}
+
+static bool
+read_one (CapturePull *pull, PlanDisk *disk, GError **error)
+{
+  if (pull_read (disk->pull, error)) {
+    pull->disk = disk;
+    return true;
+  }
   g_prefix_error (error, "disk %s: ", disk->disk->target);
   return false;
 }
@@ -66,10 +91,18 @@ pull_one (CapturePull *pull, PlanDisk *disk, GError **error)
 bool
 capture_pull_all (CapturePull *pull, GError **error)
 {
-  for (guint i = 0; i < pull->plan->disks->len; i++)
-    if (!capture_pull_finish (pull, error)
-        || !pull_one (pull, g_ptr_array_index (pull->plan->disks, i), error))
+  GPtrArray *disks = pull->plan->disks;
+
+  for (guint i = 0; i < disks->len; i++)
+    if (!open_one (pull, g_ptr_array_index (disks, i), error)) {
+      drop_from (pull, 0);
       return false;
+    }
+  for (guint i = 0; i < disks->len; i++)
+    if (!capture_pull_finish (pull, error) || !read_one (pull, g_ptr_array_index (disks, i), error)) {
+      drop_from (pull, i + 1); /* QEMU is to be rid of its clients; what is still being stored can wait */
+      return false;
+    }
   pull->plan->pulled = true;
   return true;
 }

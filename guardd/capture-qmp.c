@@ -14,6 +14,7 @@ typedef struct {
   CapturePlan *plan;
   QmpClient *client;
   GError *seal_error, *beside_error; /* those threads' */
+  gint beside_failed;                /* atomic */
   bool left;                         /* sealed, but something may be left in QEMU */
   CapturePull pull;
   GMutex lock;
@@ -21,11 +22,17 @@ typedef struct {
   bool has_stored; /* under lock: the seal's thread has stored the last byte, or failed to */
 } Capture;
 
+/* Why reading on is of no use. */
 static bool
-check_scratch (void *opaque, GError **error)
+may_read_on (void *opaque, GError **error)
 {
-  CapturePlan *plan = opaque;
+  Capture *capture = opaque;
+  const CapturePlan *plan = capture->plan;
 
+  if (g_atomic_int_get (&capture->beside_failed)) {
+    g_set_error (error, CAPTURE_ERROR, CAPTURE_ERROR_CHANGED, "given up"); /* pull_checked() says why */
+    return false;
+  }
   for (guint i = 0; i < plan->disks->len; i++)
     if (!scratch_check (((PlanDisk *)g_ptr_array_index (plan->disks, i))->scratch, error))
       return false;
@@ -40,10 +47,12 @@ beside_thread (gpointer data)
   CapturePlan *plan = capture->plan;
   GError **error = &capture->beside_error;
 
-  return GINT_TO_POINTER (
-      capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error)
-      && capture_fleece_ask_paused (plan, capture->client, error)
-      && capture_fleece_check (plan, capture->client, error));
+  bool ok = capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error)
+            && capture_fleece_ask_paused (plan, capture->client, error)
+            && capture_fleece_check (plan, capture->client, error);
+
+  g_atomic_int_set (&capture->beside_failed, !ok);
+  return GINT_TO_POINTER (ok);
 }
 
 /* Reads all disks, and has it checked meanwhile that they are what the plan says. */
@@ -55,7 +64,7 @@ pull_checked (Capture *capture, GError **error)
 
   if (GPOINTER_TO_INT (g_thread_join (beside)))
     return pulled;
-  /* that a disk changed is the reason, whatever came of it */
+  /* whatever came of the reading */
   g_clear_error (error);
   g_propagate_error (error, capture->beside_error);
   return false;
@@ -181,7 +190,7 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
   g_mutex_init (&capture.lock);
   g_cond_init (&capture.stored);
   capture.pull
-      = (CapturePull){ .plan = plan, .bitmap = plan->old_bitmap, .guard = check_scratch, .opaque = plan };
+      = (CapturePull){ .plan = plan, .bitmap = plan->old_bitmap, .guard = may_read_on, .opaque = &capture };
   bool sealed = run (&capture, error);
   g_mutex_clear (&capture.lock);
   g_cond_clear (&capture.stored);

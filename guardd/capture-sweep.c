@@ -86,17 +86,32 @@ sweep_fdsets (QmpClient *client, const char *prefix, GError **error)
   return true;
 }
 
-/* All but the one that belongs to the last sealed snapshot, which has recorded all the time.  A capture that
- * died leaves one that is younger; one that died after the seal, the one before. */
+static bool
+has_bitmap (const GPtrArray *bitmaps, const char *name)
+{
+  for (guint i = 0; i < bitmaps->len; i++)
+    if (g_strcmp0 (((const QmpBitmap *)bitmaps->pdata[i])->name, name) == 0)
+      return true;
+  return false;
+}
+
+/* All but the one that belongs to the last sealed snapshot.  A capture that died leaves one that is younger;
+ * one that died after the seal, the one before.  What the others have seen goes into the one that stays: an
+ * earlier guardd stopped it at the instant, and may have died when it had it record again, and not yet
+ * what came in between.  Else it costs reading some blocks once too often. */
 static bool
 sweep_node_bitmaps (QmpClient *client, const char *node, const GPtrArray *bitmaps, const char *prefix,
                     const char *keep, GError **error)
 {
+  bool kept = keep && has_bitmap (bitmaps, keep);
+
   for (guint i = 0; i < bitmaps->len; i++) {
     const QmpBitmap *bitmap = g_ptr_array_index (bitmaps, i);
 
-    if (g_str_has_prefix (bitmap->name, prefix) && g_strcmp0 (bitmap->name, keep) != 0
-        && !qmp_bitmap_remove (client, node, bitmap->name, error))
+    if (!g_str_has_prefix (bitmap->name, prefix) || g_strcmp0 (bitmap->name, keep) == 0)
+      continue;
+    if ((kept && !qmp_bitmap_merge (client, node, keep, bitmap->name, error))
+        || !qmp_bitmap_remove (client, node, bitmap->name, error))
       return false;
   }
   return true;

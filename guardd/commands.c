@@ -15,7 +15,10 @@ static const ControlArgument snapshot_arguments[] = { DOMAIN_ARGUMENT, SNAPSHOT_
 static const ControlArgument protect_arguments[]
     = { DOMAIN_ARGUMENT, { "policy", CONTROL_STRING, false, "name of a [policy]" }, { 0 } };
 static const ControlArgument create_arguments[]
-    = { DOMAIN_ARGUMENT, { "description", CONTROL_STRING, false, "a person's words" }, { 0 } };
+    = { DOMAIN_ARGUMENT,
+        { "description", CONTROL_STRING, false, "a person's words" },
+        { "wait", CONTROL_BOOL, false, "until nothing of guardd's is in QEMU, too" },
+        { 0 } };
 static const ControlArgument delete_arguments[]
     = { DOMAIN_ARGUMENT,
         { "snapshots", CONTROL_STRV, true, "which" },

@@ -19,7 +19,7 @@ struct ContentSample {
   guint64 next; /* the one to take, counted as they are offered */
   Slot *slots;
   BufferStock *buffers; /* a reference, or NULL */
-  guint8 *memory;       /* a buffer of them; NULL: nothing has come, or there is none */
+  guint8 *memory;       /* max blocks of them; NULL: nothing has come, or there is none */
   bool sorted;
   GMutex lock; /* everything */
 };
@@ -43,7 +43,7 @@ content_sample_free (ContentSample *sample)
 {
   if (sample == NULL)
     return;
-  buffer_stock_give (sample->buffers, sample->memory);
+  buffer_stock_give (sample->buffers, sample->memory, (size_t)sample->max * BLOCK);
   buffer_stock_unref (sample->buffers);
   g_free (sample->slots);
   g_mutex_clear (&sample->lock);
@@ -56,8 +56,7 @@ has_memory (ContentSample *sample)
 {
   if (sample->memory)
     return true;
-  g_assert ((size_t)sample->max * BLOCK <= BUFFER_STOCK_BYTES);
-  sample->memory = buffer_stock_take (sample->buffers);
+  sample->memory = buffer_stock_take (sample->buffers, (size_t)sample->max * BLOCK);
   if (sample->memory == NULL)
     sample->next = G_MAXUINT64;
   return sample->memory != NULL;

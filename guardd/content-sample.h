@@ -16,8 +16,8 @@
 
 typedef struct ContentSample ContentSample;
 
-/* At most so many blocks are kept: an even number, BUFFER_STOCK_BYTES.  A buffer is taken when the first one
- * comes.  The stock may be NULL. */
+/* At most so many blocks are kept: an even number.  Memory is taken when the first one comes.  The stock may
+ * be NULL. */
 ContentSample *content_sample_new (BufferStock *buffers, guint blocks_max);
 void content_sample_free (ContentSample *sample); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (ContentSample, content_sample_free)

@@ -272,7 +272,5 @@ control_error_class (const GError *error)
     return io_error_class (error->code);
   if (error->domain == G_FILE_ERROR)
     return file_error_class (error->code);
-  if (error->domain == G_OPTION_ERROR)
-    return "InvalidArgument";
   return "GenericError";
 }

@@ -129,8 +129,7 @@ answer_sealed (gpointer data)
   return G_SOURCE_REMOVE;
 }
 
-/* What still has to be done in QEMU takes as long as the sealing did, and is of no interest to the one who
- * waits. */
+/* What still has to be done in QEMU takes as long as the sealing did, and is of no interest to most. */
 static void
 on_sealed (const Snapshot *snapshot, void *opaque)
 {
@@ -142,17 +141,18 @@ Snapshot *
 job_capture_now (Job *job, const char *origin, const char *description, bool evidence, GHashTable *samples,
                  GError **error)
 {
-  CaptureRequest request = { .config = job->daemon->config,
-                             .pool = job->pool,
-                             .domain = job->domain,
-                             .origin = origin,
-                             .description = description,
-                             .evidence = evidence,
-                             .samples = samples,
-                             .buffers = job->daemon->buffers,
-                             .sealed = job->capture && job->call ? on_sealed : NULL,
-                             .opaque = job,
-                             .cancellable = job->cancellable };
+  CaptureRequest request
+      = { .config = job->daemon->config,
+          .pool = job->pool,
+          .domain = job->domain,
+          .origin = origin,
+          .description = description,
+          .evidence = evidence,
+          .samples = samples,
+          .buffers = job->daemon->buffers,
+          .sealed = job->call && job->capture && !control_call_bool (job->call, "wait") ? on_sealed : NULL,
+          .opaque = job,
+          .cancellable = job->cancellable };
   if (job->domain == NULL || job->pool == NULL) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND, "%s: %s", job->guest->name,
                  job->domain ? "no pool for it: protect it first" : "it is not defined in libvirt");
@@ -260,6 +260,9 @@ capture_again (Job *job)
 static void
 capture_done (Job *job, const GError *error)
 {
+  const CaptureData *data = job->data;
+  if (job->call && data->snapshot)
+    control_call_return (g_steal_pointer (&job->call), describe_snapshot (data->snapshot));
   if (error && g_cancellable_is_cancelled (job->cancellable))
     capture_again (job);
   else if (error)

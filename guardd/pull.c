@@ -196,15 +196,22 @@ pull_bytes (Pull *pull)
   return !pull->error;
 }
 
-static bool
-pull_alloc (Pull *pull)
+static void
+pull_prepare (Pull *pull)
 {
   pull->extents = g_array_new (FALSE, FALSE, sizeof (PullExtent));
   pull->context = pull->request.bitmap ? g_strdup_printf ("qemu:dirty-bitmap:%s", pull->request.bitmap)
                                        : g_strdup (LIBNBD_CONTEXT_BASE_ALLOCATION);
   if (pull->request.bitmap && pull->request.parent)
     pull->zero = g_array_new (FALSE, FALSE, sizeof (PullExtent));
-  pull->memory = buffer_stock_take (pull->request.buffers);
+  for (guint i = 0; i < PULL_STATUS_IN_FLIGHT; i++)
+    pull->status[i].pull = pull;
+}
+
+static bool
+pull_alloc (Pull *pull)
+{
+  pull->memory = buffer_stock_take (pull->request.buffers, BUFFER_STOCK_BYTES);
   if (!pull->memory) {
     g_set_error (&pull->error, G_IO_ERROR, G_IO_ERROR_FAILED, "no memory to read %zu bytes into",
                  BUFFER_STOCK_BYTES);
@@ -216,8 +223,6 @@ pull_alloc (Pull *pull)
     pull->reads[i].pull = pull;
     pull->reads[i].chunk.data = pull->memory + i * PULL_READ_BYTES;
   }
-  for (guint i = 0; i < PULL_STATUS_IN_FLIGHT; i++)
-    pull->status[i].pull = pull;
   return true;
 }
 
@@ -239,7 +244,7 @@ pull_free (Pull *pull)
     return;
   pull_disconnect (pull);
   pull_sink_free (pull->sink); /* before its buffers */
-  buffer_stock_give (pull->request.buffers, pull->memory);
+  buffer_stock_give (pull->request.buffers, pull->memory, BUFFER_STOCK_BYTES);
   g_array_unref (pull->extents);
   g_clear_pointer (&pull->zero, g_array_unref);
   g_free (pull->context);
@@ -248,22 +253,29 @@ pull_free (Pull *pull)
 }
 
 Pull *
-pull_read (const PullRequest *request, GError **error)
+pull_open (const PullRequest *request, GError **error)
 {
   g_autoptr (Pull) pull = g_new0 (Pull, 1);
-  bool ok;
 
   pull->request = *request;
-  ok = pull_alloc (pull);
-  if (!ok)
-    close (request->socket);
-  ok = ok && pull_connect (pull) && pull_map (pull) && pull_bytes (pull);
-  pull_disconnect (pull);
-  /* a failed callback leaves its error behind although the loop around it went through */
-  if (ok && !pull->error)
+  pull_prepare (pull);
+  if (pull_connect (pull))
     return g_steal_pointer (&pull);
   g_propagate_error (error, g_steal_pointer (&pull->error));
   return NULL;
+}
+
+bool
+pull_read (Pull *pull, GError **error)
+{
+  bool ok = pull_alloc (pull) && pull_map (pull) && pull_bytes (pull);
+
+  pull_disconnect (pull);
+  /* a failed callback leaves its error behind although the loop around it went through */
+  if (ok && !pull->error)
+    return true;
+  g_propagate_error (error, g_steal_pointer (&pull->error));
+  return false;
 }
 
 bool

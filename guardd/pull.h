@@ -41,9 +41,11 @@ typedef struct Pull Pull;
 void pull_free (Pull *pull); /* gives up; NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Pull, pull_free)
 
+/* Negotiates, which a QEMU since CVE-2024-7409 waits 10 s for, and no longer; what then is not asked for is
+ * not waited for.  The request's writer and parent stay in use until the pull is gone. */
+Pull *pull_open (const PullRequest *request, GError **error);
 /* Reads everything that the request asks for; at the end the connection is closed, and the server may go.
- * Blocks are hashed and stored meanwhile, and after it: the request's writer and parent stay in use until
- * pull_finish(). */
-Pull *pull_read (const PullRequest *request, GError **error);
+ * Blocks are hashed and stored meanwhile, and after it. */
+bool pull_read (Pull *pull, GError **error);
 /* Waits until all is stored.  Frees pull, also on failure. */
 bool pull_finish (Pull *pull, PullResult *result, GError **error);

@@ -74,14 +74,17 @@ static const Column disk_columns[] = {
 /* --- snapshot-create --- */
 
 static const Option create_options[]
-    = { DOMAIN, { "description", OPTION_STRING, false, false, "what it is for" }, END };
+    = { DOMAIN,
+        { "description", OPTION_STRING, false, false, "what it is for" },
+        { "wait", OPTION_FLAG, false, false, "until nothing of guardd's is in QEMU, too" },
+        END };
 
 static int
 run_create (Shell *shell, const Words *words)
 {
   guint64 number = 0, stall = 0, changed = 0, duration = 0;
   g_autoptr (json_object) answer = shell_call (
-      shell, "snapshot-create", words_arguments (words, "domain", "description", NULL), 24 * HOURS);
+      shell, "snapshot-create", words_arguments (words, "domain", "description", "wait", NULL), 24 * HOURS);
   if (answer == NULL)
     return EXIT_FAILED;
   if (shell_print_json (shell, answer) || shell->quiet)

@@ -30,6 +30,19 @@ qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 g
 }
 
 bool
+qmp_bitmap_merge (QmpClient *client, const char *node, const char *target, const char *source, GError **error)
+{
+  json_object *arguments = json_object_new_object ();
+  json_object *sources = json_object_new_array ();
+
+  json_add_string (arguments, "node", node);
+  json_add_string (arguments, "target", target);
+  json_object_array_add (sources, json_object_new_string (source));
+  json_object_object_add (arguments, "bitmaps", sources);
+  return run_bitmap_command (client, "block-dirty-bitmap-merge", arguments, error);
+}
+
+bool
 qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error)
 {
   return run_bitmap_command (client, "block-dirty-bitmap-remove", bitmap_arguments (node, name), error);

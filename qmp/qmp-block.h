@@ -70,6 +70,8 @@ bool qmp_transaction_run (QmpTransaction *t, QmpClient *client, guint timeout_ms
  * clear them, which a guest should not wait for inside a transaction. */
 bool qmp_bitmap_add (QmpClient *client, const char *node, const char *name, guint32 granularity,
                      GError **error);
+bool qmp_bitmap_merge (QmpClient *client, const char *node, const char *target, const char *source,
+                       GError **error);
 bool qmp_bitmap_remove (QmpClient *client, const char *node, const char *name, GError **error);
 
 /* --- descriptors --- */

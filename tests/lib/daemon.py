@@ -103,15 +103,6 @@ class Guardd:
             text=True, errors="replace", timeout=timeout, env=environment,
         )
 
-    def at_rest(self, name):
-        """guardd does nothing to the domain any more (who asks for a snapshot is answered before QEMU is tidied up), or is dead."""
-
-        def is_at_rest():
-            done = self.guardsh("--json", "dominfo", name)
-            return done.returncode != 0 or not json.loads(done.stdout)["busy"]
-
-        until(is_at_rest, 60, f"guardd to be done with {name}")
-
     def sh(self, *words, timeout=120):
         """guardsh --json WORDS → the document; GuardshError, with its message, when it fails."""
         words = [str(word) for word in words]

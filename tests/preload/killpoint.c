@@ -86,7 +86,7 @@ killpoint_pass (int kind, const char *call)
   count_call (kind, call, &hit);
   if (!control)
     return 0;
-  if (kind == KIND_DATA && control->delay_us)
+  if (is_meant (kind, call) && control->delay_us)
     usleep ((useconds_t)control->delay_us);
   if (control->failure)
     return is_meant (kind, call) && control->last[0] ? (int)control->failure : 0;

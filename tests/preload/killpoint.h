@@ -24,7 +24,7 @@ struct killpoint {
   int64_t power;   /* undo what was not made durable before: as if the host had lost power */
   int64_t failure; /* errno: instead of a kill, this call and all later ones fail with it */
   int64_t lie; /* 1 ...: instead of a kill, the answer of this QMP command is one of lies[] (killpoint.c) */
-  int64_t delay_us; /* before every call of KIND_DATA */
+  int64_t delay_us; /* before every call that is meant */
   int64_t clock_us; /* added to the time of day */
   char only[32];    /* not empty: none but calls that have this in their name, or in their QMP command */
   char last[64];    /* the call that it came to */

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from suite import CommandError, Disk, equal, main, qemu_open_files, until
 from daemon import GuardshError
+from killpoint import DATA, LIBVIRT, Killpoint
 
 MIB = 1 << 20
 OURS = "guardd-"
@@ -108,8 +109,7 @@ def test_nothing_of_a_capture_is_left_in_qemu_or_on_disk(bed):
     manual(bed)
     for pattern in range(1, 5):
         guest.write("vda", 0, "1M", pattern)
-        bed.sh("snapshot-create", "web01")
-    bed.daemon.at_rest("web01")
+        bed.sh("snapshot-create", "web01", "--wait")
     bitmaps, other = leftovers(guest)
     equal(len(bitmaps), 1)
     equal(other, [])
@@ -128,6 +128,35 @@ def test_a_paused_guest_that_changes_keeps_one_descriptor_set(bed):
     equal(len(ours), 1)
     bed.virsh("resume", "web01")
     until(lambda: bed.sh("snapshot-create", "web01") and leftovers(guest)[1] == [], 10, "a running QEMU dropped it")
+
+
+def test_a_disk_that_takes_long_to_store_does_not_cost_the_next_one(bed):
+    """QEMU hangs up on an NBD client that has not negotiated within 10 s (since CVE-2024-7409)."""
+    slow = Killpoint(bed)
+    guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "raw")])
+    guest.write("vda", 0, "32M", 1)
+    guest.write("vdb", 0, "1M", 2)
+    manual(bed, environment=slow.environment)
+    guest.write("vda", 0, "40M", 3)
+    guest.write("vdb", 0, "1M", 4)
+    slow.arm(DATA, delay_us=400000)  # of a mebibyte, but for a few
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(bed.sh, "snapshot-create", "web01")
+        until(lambda: slow.count() >= 40 or asked.done(), 60, "vda to be stored")
+        slow.disarm()
+        asked.result()
+    equal(content(bed, snapshots(bed)[-1], "vdb")[:MIB], b"\x04" * MIB)
+
+
+def test_who_asks_is_answered_before_qemu_is_tidied_up_or_waits_for_that(bed):
+    slow = Killpoint(bed)
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    manual(bed, environment=slow.environment)
+    slow.arm(LIBVIRT, delay_us=2000000, only="block-dirty-bitmap-remove")
+    bed.sh("snapshot-create", "web01")
+    equal((bed.sh("dominfo", "web01")["busy"], len(leftovers(guest)[0])), (True, 2))
+    bed.sh("snapshot-create", "web01", "--wait")
+    equal((bed.sh("dominfo", "web01")["busy"], len(leftovers(guest)[0])), (False, 1))
 
 
 def test_no_qemu_opens_a_file_of_the_pool(bed):

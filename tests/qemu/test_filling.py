@@ -115,8 +115,7 @@ def test_a_full_pool_refuses_before_anything_is_begun(bed):
     stranger.unlink()
     place.check_goes_on()
     equal(bed.sh("alert-list")["alerts"][0]["resolved"], None)  # the other still has none
-    bed.sh("snapshot-create", other.name)
-    place.daemon.at_rest(other.name)
+    bed.sh("snapshot-create", other.name, "--wait")
     equal([alert["resolved"] for alert in bed.sh("alert-list")["alerts"]], ["recovered"])
 
 
@@ -139,8 +138,7 @@ def failing(bed, kinds, number, words):
         place.guest.write("vda", f"{countdown}M", "512k", countdown)
         place.guest.write("vdb", f"{countdown}M", "512k", countdown)
         place.killpoint.arm(kinds, countdown, failure=number)
-        done = place.daemon.guardsh("snapshot-create", "web01")
-        place.daemon.at_rest("web01")
+        done = place.daemon.guardsh("snapshot-create", "web01", "--wait")
         _, call = place.killpoint.disarm()
         if call:
             assert done.returncode != 0, f"call {countdown}, {call}, failed and nobody noticed"
@@ -167,7 +165,7 @@ def scratch(bed, **options):
     place.snapshot()
     for disk in place.guest.disks:
         place.guest.write(disk.target, 0, "64M", 1)
-    place.killpoint.arm(delay_us=200000)  # the pool is slow
+    place.killpoint.arm(DATA, delay_us=200000)  # the pool is slow
     answer = []
     thread = threading.Thread(target=lambda: answer.append(place.daemon.guardsh("snapshot-create", "web01")))
     thread.start()

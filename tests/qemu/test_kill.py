@@ -83,7 +83,7 @@ class Range:
 
     def capture(self):
         self.change()
-        return "snapshot-create", "web01"
+        return "snapshot-create", "web01", "--wait"
 
     def merge(self):
         numbers = self.numbers()
@@ -96,7 +96,7 @@ class Range:
         self.fill = self.fill % 250 + 1
         place = self.random.randrange(0, 1000) * 65536
         subprocess.run(["qemu-io", "-f", "raw", "-c", f"write -P {self.fill} {place} 64k", self.off.disks[0].path], check=True, stdout=subprocess.DEVNULL)
-        return "snapshot-create", "off01"
+        return "snapshot-create", "off01", "--wait"
 
     def rollback(self):
         self.change()
@@ -187,7 +187,6 @@ class Range:
         words = getattr(self, phase.work)()
         self.killpoint.arm(phase.kinds)
         self.bed.sh(*words)
-        self.daemon.at_rest(words[1])
         count, _ = self.killpoint.disarm()
         self.guest.close()
         assert count > 0, phase
@@ -202,7 +201,6 @@ class Range:
         evidence = self.copies() if phase.work == "rollback" else None
         self.killpoint.arm(phase.kinds, self.random.randrange(1, calls + 1), self.victim(phase), phase.power)
         self.daemon.guardsh("--json", *words)
-        self.daemon.at_rest(words[1])
         _, call = self.killpoint.disarm()
         self.last_call = call
         self.recover(phase, call)

@@ -23,7 +23,7 @@ def begin(bed):
     guest = bed.paused_guest("web01", [Disk("64M", "raw"), Disk("64M", "qcow2")], start=False)
     guest.start(paused=False)
     until(lambda: [d["state"] for d in bed.sh("list")["domains"]] == ["running"], 30, "guardd to see the guest")
-    bed.sh("snapshot-create", "web01")
+    bed.sh("snapshot-create", "web01", "--wait")
     return killpoint, daemon, guest
 
 
@@ -42,8 +42,7 @@ def test_a_wrong_answer_to_any_command_of_a_capture(bed):
     chance = random.Random(1)
     guest.write("vda", 0, "64k", 1)
     killpoint.arm(LIBVIRT, lie=1)
-    bed.sh("snapshot-create", "web01")
-    daemon.at_rest("web01")
+    bed.sh("snapshot-create", "web01", "--wait")
     commands, _ = killpoint.disarm()
     assert commands > 15, commands
     for number in range(1, commands + 1):
@@ -52,15 +51,13 @@ def test_a_wrong_answer_to_any_command_of_a_capture(bed):
             guest.write("vda", f"{fill % 60}M", "64k", fill)
             guest.write("vdb", f"{fill % 50}M", "64k", fill)
             killpoint.arm(LIBVIRT, number, lie=lie)
-            daemon.guardsh("snapshot-create", "web01")
-            daemon.at_rest("web01")
+            daemon.guardsh("snapshot-create", "web01", "--wait")
             _, command = killpoint.disarm()
             assert daemon.process.poll() is None, f"guardd died of lie {lie} to {command}"
             if lie in REFUSALS and "nbd-server-start" in command:
                 # guardd stops no server that may be somebody else's; a QEMU that lies so has refused all that is to come
                 guest.qmp("nbd-server-stop")
-            newest = bed.sh("snapshot-create", "web01")["number"]
-            daemon.at_rest("web01")
+            newest = bed.sh("snapshot-create", "web01", "--wait")["number"]
             equal((ours(guest), guest.state(), command, lie), ([], "running", command, lie))
             for disk in guest.disks:
                 guest.flush(disk.target)
@@ -76,10 +73,9 @@ def test_a_wrong_answer_to_any_command_of_a_capture(bed):
 
 def capture_disturbed(bed, killpoint, daemon, guest, number, **how):
     """A capture that loses QEMU at its n-th command, after which the guest writes."""
-    until(lambda: daemon.guardsh("snapshot-create", "web01").returncode == 0, 30, "guardd to have found the guest again")
+    until(lambda: daemon.guardsh("snapshot-create", "web01", "--wait").returncode == 0, 30, "guardd to have found the guest again")
     killpoint.arm(LIBVIRT, number, **how)
-    daemon.guardsh("snapshot-create", "web01")
-    daemon.at_rest("web01")
+    daemon.guardsh("snapshot-create", "web01", "--wait")
     _, command = killpoint.disarm()
     assert command, number
     for disk in ("vda", "vdb"):
@@ -89,8 +85,7 @@ def capture_disturbed(bed, killpoint, daemon, guest, number, **how):
 
 def commands_of_a_capture(bed, killpoint):
     killpoint.arm(LIBVIRT)
-    bed.sh("snapshot-create", "web01")
-    bed.daemon.at_rest("web01")
+    bed.sh("snapshot-create", "web01", "--wait")
     return killpoint.disarm()[0]
 
 
@@ -130,7 +125,7 @@ def test_verify_finds_every_flipped_bit(bed):
         guest.write("vda", f"{number}M", "128k", number + 1)
         guest.write("vdb", f"{number}M", "64k", number + 1)
         guest.zero("vda", "40M", "1M")
-        bed.sh("snapshot-create", "web01")
+        bed.sh("snapshot-create", "web01", "--wait")
     folder = daemon.pool / guest.uuid()
     subprocess.run(["chattr", "-R", "-f", "-i", folder], check=False)
     chance = random.Random(2)
@@ -155,9 +150,9 @@ def test_verify_finds_every_flipped_bit(bed):
 def test_a_damaged_snapshot_is_not_restored(bed):
     _, daemon, guest = begin(bed)
     guest.write("vda", 0, "1M", 7)
-    number = bed.sh("snapshot-create", "web01")["number"]
+    number = bed.sh("snapshot-create", "web01", "--wait")["number"]
     guest.write("vda", 0, "1M", 8)
-    bed.sh("snapshot-create", "web01")
+    bed.sh("snapshot-create", "web01", "--wait")
     image = daemon.pool / guest.uuid() / f"{number:08}" / "vda.qcow2"
     subprocess.run(["chattr", "-i", image], check=True)
     flip(image, (65536 + 5000) * 8)  # in the first block of data

@@ -213,8 +213,7 @@ def test_what_a_person_says_is_not_left_out_when_too_many_looks_wait(bed):
     program.write_text("#!/bin/sh\nexec sleep 1234\n")
     program.chmod(0o755)
     for _ in range(18):
-        bed.sh("snapshot-create", "web01")
-    bed.daemon.at_rest("web01")
+        bed.sh("snapshot-create", "web01", "--wait")
     assert "to be looked at: that one is left out" in bed.daemon.log.read_text()
     program.unlink()
     program.symlink_to(works)

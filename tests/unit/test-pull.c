@@ -45,8 +45,11 @@ pull_from (Fixture *fixture, Lie lie, PullResult *result, GError **error)
 {
   Reading reading;
   reading_begin (&reading, fixture, lie);
-  Pull *pull = pull_read (&reading.request, error);
-  bool ok = pull != NULL && pull_finish (pull, result, error);
+  Pull *pull = pull_open (&reading.request, error);
+  bool ok = pull != NULL && pull_read (pull, error);
+  if (ok)
+    ok = pull_finish (g_steal_pointer (&pull), result, error);
+  pull_free (pull);
   reading_end (&reading);
   return ok;
 }
@@ -72,8 +75,9 @@ test_what_is_stored_is_sampled (Fixture *fixture, const void *data)
   Reading reading;
   reading_begin (&reading, fixture, LIE_NONE);
   reading.request.sample = sample;
-  Pull *pull = pull_read (&reading.request, &error);
+  Pull *pull = pull_open (&reading.request, &error);
   g_assert_no_error (error);
+  g_assert_true (pull_read (pull, &error));
   g_assert_true (pull_finish (pull, &result, &error));
   reading_end (&reading);
   g_assert_cmpuint (content_sample_stride (sample), ==, 1);
@@ -129,7 +133,7 @@ test_cancelled (Fixture *fixture, const void *data)
   reading.request.stall_us = G_MAXINT64;
   reading.request.cancellable = cancellable;
   g_cancellable_cancel (cancellable);
-  g_assert_null (pull_read (&reading.request, &error));
+  g_assert_null (pull_open (&reading.request, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
   reading_end (&reading);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The QMP client against a real qemu-storage-daemon, over its unix socket, with descriptors. */
+#include "base/json.h"
 #include "qmp/qmp-block.h"
 
 #include <fcntl.h>
@@ -113,6 +114,51 @@ test_a_transaction_of_one_action (Real *real, const void *data)
   g_assert_cmpstr (((const QmpJob *)jobs->pdata[0])->id, ==, "one");
 }
 
+static bool
+export_read_only (Real *real, GError **error)
+{
+  json_object *arguments = json_tokener_parse (
+      "{\"type\": \"nbd\", \"id\": \"no\", \"node-name\": \"disk\", \"bitmaps\": [\"old\"]}");
+  g_autoptr (json_object) reply
+      = qmp_client_call (real->client, "block-export-add", arguments, NULL, 0, 0, error);
+  return reply != NULL;
+}
+
+/* Which is why the export is a writable one. */
+static void
+test_a_bitmap_is_exported_while_it_records (Real *real, const void *data)
+{
+  g_autoptr (GError) error = NULL, refusal = NULL;
+  json_object *address = json_tokener_parse ("{\"addr\": {\"type\": \"unix\", \"data\": {}}}");
+  g_autofree char *path = g_build_filename (real->directory, "nbd.sock", NULL);
+  json_object_object_add (json_object_object_get (json_object_object_get (address, "addr"), "data"), "path",
+                          json_object_new_string (path));
+  g_autoptr (json_object) reply
+      = qmp_client_call (real->client, "nbd-server-start", address, NULL, 0, 0, &error);
+  g_assert_no_error (error);
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
+  g_assert_false (export_read_only (real, &refusal));
+  g_assert_nonnull (strstr (refusal->message, "incompatible with readonly export"));
+  g_assert_true (qmp_export_add (real->client, "yes", "disk", "vda", "old", &error));
+  g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
+  g_assert_no_error (error);
+  const GPtrArray *bitmaps = g_hash_table_lookup (nodes, "disk");
+  g_assert_true (((const QmpBitmap *)bitmaps->pdata[0])->recording);
+  g_assert_true (qmp_nbd_server_stop (real->client, &error));
+  g_unlink (path);
+}
+
+static void
+test_a_bitmap_takes_in_another (Real *real, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
+  g_assert_true (qmp_bitmap_add (real->client, "disk", "new", 65536, &error));
+  g_assert_true (qmp_bitmap_merge (real->client, "disk", "old", "new", &error));
+  g_assert_false (qmp_bitmap_merge (real->client, "disk", "missing", "new", &error));
+  g_assert_error (error, QMP_ERROR, QMP_ERROR_COMMAND);
+}
+
 /* This daemon has no getfd: a refusal that came with a descriptor leaves the client whole. */
 static void
 test_a_refused_descriptor (Real *real, const void *data)
@@ -159,6 +205,8 @@ main (int argc, char **argv)
   TEST ("nodes and bitmaps", test_nodes_and_bitmaps);
   TEST ("a transaction is all or nothing", test_a_transaction_is_all_or_nothing);
   TEST ("a transaction of one action", test_a_transaction_of_one_action);
+  TEST ("a bitmap is exported while it records", test_a_bitmap_is_exported_while_it_records);
+  TEST ("a bitmap takes in another", test_a_bitmap_takes_in_another);
   TEST ("a refused descriptor", test_a_refused_descriptor);
   TEST ("features come from the schema", test_features_come_from_the_schema);
   TEST ("its end is a hang-up", test_its_end_is_a_hang_up);
