@@ -47,9 +47,11 @@ beside_thread (gpointer data)
   CapturePlan *plan = capture->plan;
   GError **error = &capture->beside_error;
 
-  bool ok = capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error)
-            && capture_fleece_ask_paused (plan, capture->client, error)
-            && capture_fleece_check (plan, capture->client, error);
+  /* a disk that is unplugged after the check is in the snapshot all the same */
+  bool ok
+      = capture_fleece_check (plan, capture->client, error)
+        && capture_fleece_ask_paused (plan, capture->client, error)
+        && capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error);
 
   g_atomic_int_set (&capture->beside_failed, !ok);
   return GINT_TO_POINTER (ok);

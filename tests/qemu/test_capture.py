@@ -127,7 +127,7 @@ def test_a_paused_guest_that_changes_keeps_one_descriptor_set(bed):
     ours = [s for s in guest.qmp("query-fdsets") if OURS in str(s["fds"])]
     equal(len(ours), 1)
     bed.virsh("resume", "web01")
-    until(lambda: bed.sh("snapshot-create", "web01") and leftovers(guest)[1] == [], 10, "a running QEMU dropped it")
+    until(lambda: bed.sh("snapshot-create", "web01", "--wait") and leftovers(guest)[1] == [], 10, "a running QEMU dropped it")
 
 
 def test_a_disk_that_takes_long_to_store_does_not_cost_the_next_one(bed):
