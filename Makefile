@@ -91,7 +91,7 @@ $(BUILD)/guardd: $(BUILD)/obj/guardd/main.o $(LIBS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(PKGLIBS)
 
 # It starts for each command: GIO, and all that it needs, takes as long to load as most of them take.
-GUARDSH_LIBS = $(shell pkg-config --libs glib-2.0 json-c 2>/dev/null) -lreadline
+GUARDSH_LIBS = $(shell pkg-config --libs glib-2.0 json-c 2>/dev/null)
 $(BUILD)/guardsh: $(GUARDSH_O) $(LIBS)
 	$(say) LD $@
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(GUARDSH_LIBS)

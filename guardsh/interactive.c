@@ -2,9 +2,8 @@
 #include "interactive.h"
 
 #include "command.h"
+#include "lines.h"
 
-#include <readline/history.h>
-#include <readline/readline.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 
 /* readline's callbacks take no argument of ours: the one shell of this process. */
 static Shell *completing;
+static Lines lines;
 
 /* --- completion --- */
 
@@ -105,11 +105,11 @@ matches_for_readline (const GPtrArray *matches)
 static char **
 complete (const char *start, int from, int to)
 {
-  g_autofree char *before = g_strndup (rl_line_buffer, (gsize)from);
+  g_autofree char *before = g_strndup (*lines.rl_line_buffer, (gsize)from);
   g_autoptr (GPtrArray) matches = g_ptr_array_new_with_free_func (g_free);
   int n = 0;
   g_auto (GStrv) words = NULL;
-  rl_attempted_completion_over = 1; /* no file names */
+  *lines.rl_attempted_completion_over = 1; /* no file names */
   if (!g_shell_parse_argv (before, &n, &words, NULL))
     words = g_new0 (char *, 1);
   match_words (matches, words, start);
@@ -147,28 +147,33 @@ int
 interactive_run (Shell *shell)
 {
   g_autofree char *history = history_path ();
+  const char *why = NULL;
   int status = 0;
   char *line;
+  if (!lines_load (&lines, &why)) {
+    shell_error ("lines cannot be read: %s; give the command as arguments", why);
+    return EXIT_FAILED;
+  }
   completing = shell;
   shell->interactive = true;
-  rl_readline_name = "guardsh";
-  rl_attempted_completion_function = complete;
-  using_history ();
-  read_history (history);
-  stifle_history (HISTORY_LINES);
+  *lines.rl_readline_name = "guardsh";
+  *lines.rl_attempted_completion_function = complete;
+  lines.using_history ();
+  lines.read_history (history);
+  lines.stifle_history (HISTORY_LINES);
   if (isatty (STDIN_FILENO) && !shell->quiet)
     puts ("guardsh " GUARDD_VERSION ": \"help\" lists the commands, \"quit\" ends");
-  while ((line = readline (isatty (STDIN_FILENO) ? "guardsh # " : "")) != NULL) {
+  while ((line = lines.readline (isatty (STDIN_FILENO) ? "guardsh # " : "")) != NULL) {
     g_strstrip (line);
     bool quit = strcmp (line, "quit") == 0 || strcmp (line, "exit") == 0;
     if (line[0] && !quit) {
-      add_history (line);
+      lines.add_history (line);
       status = run_line (shell, line, status);
     }
     free (line);
     if (quit)
       break;
   }
-  write_history (history);
+  lines.write_history (history);
   return status;
 }

@@ -65,7 +65,7 @@ main (int argc, char **argv)
 {
   Shell shell = { 0 };
   const char *run_dir = g_getenv ("GUARDD_RUN_DIR");
-  setlocale (LC_ALL, "");
+  setlocale (LC_CTYPE, ""); /* the others have nothing that is used */
   shell.run_dir = g_strdup (run_dir ? run_dir : RUN_DIR);
   int status = parse_options (&shell, argc, argv);
   if (status < 0)
