@@ -58,8 +58,6 @@ write_all (const struct guardd_call *call, int fd, const char *path, const char 
     data += n;
     length -= (gsize)n;
   }
-  if (fsync (fd) < 0)
-    return fail (call, errno, "%s/%s: cannot make it durable", path, name);
   return 0;
 }
 
@@ -93,7 +91,7 @@ index_fill (guint8 *file, const IndexFacts *facts, const GArray *entries)
 }
 
 int
-index_write (const struct guardd_call *call, int dir_fd, const char *path, const char *name,
+index_begin (const struct guardd_call *call, int dir_fd, const char *path, const char *name,
              const IndexFacts *facts, GArray *entries, guint8 *hash)
 {
   g_array_sort (entries, compare_entries);
@@ -105,7 +103,28 @@ index_write (const struct guardd_call *call, int dir_fd, const char *path, const
   auto_fd fd = openat (dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0)
     return fail (call, errno, "%s/%s: cannot make it", path, name);
-  return write_all (call, fd, path, name, file, length);
+  if (write_all (call, fd, path, name, file, length) < 0)
+    return -1;
+  sync_file_range (fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+  int result = fd;
+  fd = -1;
+  return result;
+}
+
+int
+index_sync (const struct guardd_call *call, int fd, const char *path, const char *name)
+{
+  if (fsync (fd) < 0)
+    return fail (call, errno, "%s/%s: cannot make it durable", path, name);
+  return 0;
+}
+
+int
+index_write (const struct guardd_call *call, int dir_fd, const char *path, const char *name,
+             const IndexFacts *facts, GArray *entries, guint8 *hash)
+{
+  auto_fd fd = index_begin (call, dir_fd, path, name, facts, entries, hash);
+  return fd < 0 ? -1 : index_sync (call, fd, path, name);
 }
 
 /* --- reading --- */

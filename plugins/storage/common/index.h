@@ -59,8 +59,13 @@ typedef struct {
   guint8 base_hash[GUARDD_HASH_SIZE];
 } IndexFacts;
 
-/* Sorts the entries, writes the file `name` in dir_fd anew (0600, synced) and gives its hash. path: of the
- * directory, for messages.  entries are in host order. */
+/* Sorts the entries, writes the file `name` in dir_fd anew (0600) and gives its hash.  path: of the
+ * directory, for messages.  entries are in host order.  The descriptor, to be given to index_sync() and
+ * closed; or -1. */
+int index_begin (const struct guardd_call *call, int dir_fd, const char *path, const char *name,
+                 const IndexFacts *facts, GArray *entries, guint8 *hash);
+int index_sync (const struct guardd_call *call, int fd, const char *path, const char *name);
+/* Both. */
 int index_write (const struct guardd_call *call, int dir_fd, const char *path, const char *name,
                  const IndexFacts *facts, GArray *entries, guint8 *hash);
 

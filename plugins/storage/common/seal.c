@@ -103,11 +103,12 @@ seal_count (Index *index, const struct guardd_call *call, guint64 *n_data, guint
 int
 seal_overlay (const Seal *seal, const struct guardd_call *call, struct guardd_image_info *info)
 {
-  /* Data is on its way to the disk while index and metadata are made. */
+  /* Data is on its way to the disk while index and metadata are made, and one fsync() commits for both files.
+   */
   sync_file_range (seal->data_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-  if (index_write (call, seal->dir_fd, seal->path, seal->index_name, seal->facts, seal->entries,
-                   info->index_hash)
-      < 0)
+  auto_fd index = index_begin (call, seal->dir_fd, seal->path, seal->index_name, seal->facts, seal->entries,
+                               info->index_hash);
+  if (index < 0)
     return -1;
   OverlayLayout layout;
   ArrayWalk walk = { seal->entries, 0 };
@@ -125,6 +126,8 @@ seal_overlay (const Seal *seal, const struct guardd_call *call, struct guardd_im
     return -1;
   if (fsync (seal->data_fd) < 0)
     return fail (call, errno, "%s/%s: cannot make it durable", seal->path, seal->data_name);
+  if (index_sync (call, index, seal->path, seal->index_name) < 0)
+    return -1;
   info->stored_bytes = n_data * GUARDD_BLOCK_SIZE;
   info->changed_blocks = seal->entries->len;
   return 0;
