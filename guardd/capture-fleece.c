@@ -75,25 +75,12 @@ capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error
   return true;
 }
 
-bool
-capture_fleece_ask_paused (CapturePlan *plan, QmpClient *client, GError **error)
-{
-  QmpStatus status;
-
-  if (!plan->paused || !plan->request->spares)
-    return true;
-  if (!qmp_query_status (client, &status, error))
-    return false;
-  plan->paused = status != QMP_STATUS_RUNNING;
-  return true;
-}
-
 /* A refusal may mean that somebody else's is running; an answer that is none, that ours is. */
 static bool
-start_server (CapturePlan *plan, QmpClient *client, const char *fd_name, guint connections, GError **error)
+start_server (CapturePlan *plan, QmpClient *client, GError **error)
 {
   GError *failure = NULL;
-  bool ok = qmp_nbd_server_start_fd (client, fd_name, connections, &failure);
+  bool ok = qmp_nbd_server_start_fd (client, CAPTURE_LISTENER, &failure);
 
   plan->nbd_server = ok || !g_error_matches (failure, QMP_ERROR, QMP_ERROR_COMMAND);
   if (!ok)
@@ -104,7 +91,6 @@ start_server (CapturePlan *plan, QmpClient *client, const char *fd_name, guint c
 static bool
 add_exports (CapturePlan *plan, QmpClient *client, GError **error)
 {
-  g_autofree char *fd_name = g_strconcat (plan->prefix, "-nbd", NULL);
   g_autofree int *sockets = g_new (int, plan->disks->len);
   guint n = plan->disks->len;
   int listener;
@@ -114,18 +100,28 @@ add_exports (CapturePlan *plan, QmpClient *client, GError **error)
     return false;
   for (guint i = 0; i < n; i++)
     ((PlanDisk *)g_ptr_array_index (plan->disks, i))->socket = sockets[i];
-  ok = qmp_getfd (client, listener, fd_name, error);
+  ok = qmp_getfd (client, listener, CAPTURE_LISTENER, error);
   close (listener);
-  if (!ok || !start_server (plan, client, fd_name, n, error))
+  if (!ok || !start_server (plan, client, error))
     return false;
   for (guint i = 0; i < n; i++) {
     PlanDisk *disk = g_ptr_array_index (plan->disks, i);
     const char *bitmap = disk->full_reason ? NULL : plan->old_bitmap;
 
-    if (!qmp_export_add (client, disk->name, disk->name, disk->disk->target, bitmap, error))
+    if (!qmp_export_add (client, disk->name, disk->name, bitmap, error))
       return false;
+    disk->export = disk->name;
     disk->in_exports = true;
   }
+  return true;
+}
+
+bool
+capture_fleece_prepare (CapturePlan *plan, QmpClient *client, GError **error)
+{
+  for (guint i = 0; i < plan->disks->len; i++)
+    if (!add_scratch (plan, g_ptr_array_index (plan->disks, i), client, error))
+      return false;
   return true;
 }
 
@@ -133,9 +129,6 @@ bool
 capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, gint64 *time_us,
                       GError **error)
 {
-  for (guint i = 0; i < plan->disks->len; i++)
-    if (!add_scratch (plan, g_ptr_array_index (plan->disks, i), client, error))
-      return false;
   if (!run_transaction (plan, client, stall_us, error))
     return false;
   *time_us = g_get_real_time ();
@@ -233,6 +226,18 @@ end_scratch (const CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError 
   note (first, error);
 }
 
+/* What libvirt last said may be older than what the guest does. */
+static void
+ask_paused (CapturePlan *plan, QmpClient *client, GError **first)
+{
+  GError *error = NULL;
+  QmpStatus status;
+
+  if (plan->paused && plan->request->spares && qmp_query_status (client, &status, &error))
+    plan->paused = status != QMP_STATUS_RUNNING;
+  note (first, error);
+}
+
 static void
 drop_spares (const CapturePlan *plan, QmpClient *client, GError **first)
 {
@@ -252,6 +257,7 @@ capture_fleece_end (CapturePlan *plan, QmpClient *client, GError **error)
   end_exports (plan, client, &first);
   for (guint i = 0; i < plan->disks->len; i++)
     end_job (g_ptr_array_index (plan->disks, i), client, &first);
+  ask_paused (plan, client, &first);
   for (guint i = 0; i < plan->disks->len; i++)
     end_scratch (plan, g_ptr_array_index (plan->disks, i), client, &first);
   drop_spares (plan, client, &first);

@@ -6,8 +6,12 @@
 
 #include "capture-plan.h"
 
+/* Scratches and bitmaps; the guest does not notice.  After a failure, here or in capture_fleece_begin(), call
+ * capture_fleece_end() and capture_fleece_settle() all the same. */
+bool capture_fleece_prepare (CapturePlan *plan, QmpClient *client, GError **error);
+
 /* Everything up to connected NBD sockets in the plan.  *stall_us, *time_us: the transaction's duration and
- * wall-clock instant.  After a failure call capture_fleece_end() and capture_fleece_settle() all the same. */
+ * wall-clock instant. */
 bool capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_us, gint64 *time_us,
                            GError **error);
 
@@ -15,9 +19,6 @@ bool capture_fleece_begin (CapturePlan *plan, QmpClient *client, guint64 *stall_
  * pivot) or resized the disk: what was frozen would then not be what the guest sees.  Asks QEMU, from another
  * thread while the bytes are read: nobody may use the client meanwhile. */
 bool capture_fleece_check (const CapturePlan *plan, QmpClient *client, GError **error);
-
-/* What libvirt last said may be older than what the guest does.  Asks QEMU, where it matters; as above. */
-bool capture_fleece_ask_paused (CapturePlan *plan, QmpClient *client, GError **error);
 
 /* Takes exports, jobs, nodes and descriptors out of QEMU: the guest's writes go straight again. Goes on after
  * a failure; false with the first error when something may be left. */

@@ -14,7 +14,7 @@ G_DEFINE_QUARK (guardd - capture - error, capture_error)
 char *
 capture_prefix (Pool *pool)
 {
-  return g_strdup_printf ("guardd-%.8s", pool_id (pool));
+  return g_strdup_printf ("guardd-%.4s", pool_id (pool));
 }
 
 static void
@@ -169,6 +169,7 @@ plan_disk_new (CapturePlan *plan, const DomainDisk *disk)
   PlanDisk *entry = g_new0 (PlanDisk, 1);
 
   entry->disk = disk;
+  entry->export = disk->target;
   entry->fdset = -1;
   entry->socket = -1;
   /* Node names have at most 31 characters.  All names are short: a monitor of QEMU 7.2 takes each byte of a

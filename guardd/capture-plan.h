@@ -23,7 +23,8 @@ typedef struct {
   Scratch *scratch;
   gint64 fdset; /* -1: none */
   bool in_nodes, in_bitmaps, in_jobs, in_exports;
-  int socket; /* guardd's end of the NBD connection; -1: none */
+  const char *export; /* the NBD export's name; borrowed */
+  int socket;         /* guardd's end of the NBD connection; -1: none */
 
   Pull *pull;             /* connected, read, or still being stored; NULL: none (capture-pull.c) */
   StorageReader *reader;  /* of the parent, for it; NULL: none */
@@ -50,6 +51,10 @@ typedef struct {
 /* A guest's fstrim makes all that is free dirty, terabytes at times, of which hardly anything is new: from so
  * much on it pays to ask which of it is zero, and was. */
 #define CAPTURE_ASK_ZERO_BYTES ((guint64)256 << 20)
+
+/* How QEMU's monitor calls the socket that its NBD server is to listen on.  It has one server, and so one
+ * name will do. */
+#define CAPTURE_LISTENER "guardd"
 
 /* What the new images will take at least, as far as bitmaps tell: most of what is dirty may be zero, and a
  * full read against a parent stores only what differs; the pool refuses on its own once it is really full. */

@@ -50,7 +50,7 @@ open_one (const CapturePull *pull, PlanDisk *disk, GError **error)
   const CaptureRequest *capture = plan->request;
   PullRequest request = {
     .socket = disk->socket,
-    .export = disk->disk->target,
+    .export = disk->export,
     .bitmap = disk->full_reason ? NULL : pull->bitmap,
     .size = disk->size,
     .writer = disk->writer,

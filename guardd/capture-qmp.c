@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define STORE_US (20 * 1000)
+#define FLUSH_US G_USEC_PER_SEC
 
 typedef struct {
   CaptureDraft draft;
@@ -16,6 +17,7 @@ typedef struct {
   GError *seal_error, *beside_error; /* those threads' */
   gint beside_failed;                /* atomic */
   bool left;                         /* sealed, but something may be left in QEMU */
+  PoolFlush *flush;
   CapturePull pull;
   GMutex lock;
   GCond stored;
@@ -50,7 +52,6 @@ beside_thread (gpointer data)
   /* a disk that is unplugged after the check is in the snapshot all the same */
   bool ok
       = capture_fleece_check (plan, capture->client, error)
-        && capture_fleece_ask_paused (plan, capture->client, error)
         && capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error);
 
   g_atomic_int_set (&capture->beside_failed, !ok);
@@ -146,20 +147,33 @@ undo (Capture *capture, GError **error)
   capture_draft_abort (&capture->draft);
 }
 
+/* QEMU waits for the guest's requests in its transaction, and where the pool is on their device they wait for
+ * its flush. */
+static bool
+begin (Capture *capture, GError **error)
+{
+  Manifest *manifest = capture->draft.manifest;
+  bool prepared = capture_fleece_prepare (capture->plan, capture->client, error);
+
+  pool_flush_end (g_steal_pointer (&capture->flush), FLUSH_US);
+  return prepared
+         && capture_fleece_begin (capture->plan, capture->client, &manifest->stall_us, &manifest->time_us,
+                                  error);
+}
+
 static bool
 run (Capture *capture, GError **error)
 {
   CapturePlan *plan = capture->plan;
   CaptureDraft *draft = &capture->draft;
   if (!capture_draft_open (draft, plan, ENGINE_QMP, capture_plan_expected_bytes (plan), error)) {
+    pool_flush_end (g_steal_pointer (&capture->flush), 0);
     capture_draft_abort (draft);
     return false;
   }
   draft->manifest->guest_active = true;
   draft->manifest->bitmap = g_strdup (plan->new_bitmap);
-  if (capture_fleece_begin (plan, capture->client, &draft->manifest->stall_us, &draft->manifest->time_us,
-                            error)
-      && pull_checked (capture, error))
+  if (begin (capture, error) && pull_checked (capture, error))
     return seal_and_end (capture, error);
   undo (capture, error);
   return false;
@@ -167,10 +181,15 @@ run (Capture *capture, GError **error)
 
 /* A paused guest writes nothing: it is not captured again and again for nothing. */
 static bool
+may_be_idle (const CaptureRequest *request)
+{
+  return request->domain->state == DOMAIN_STATE_PAUSED && strcmp (request->origin, "schedule") == 0;
+}
+
+static bool
 is_idle (const CapturePlan *plan)
 {
-  const CaptureRequest *request = plan->request;
-  if (request->domain->state != DOMAIN_STATE_PAUSED || strcmp (request->origin, "schedule") != 0)
+  if (!may_be_idle (plan->request))
     return false;
   for (guint i = 0; i < plan->disks->len; i++) {
     const PlanDisk *disk = plan->disks->pdata[i];
@@ -183,11 +202,15 @@ is_idle (const CapturePlan *plan)
 Snapshot *
 capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GError **error)
 {
-  Capture capture = { .client = client, .draft.started = g_get_monotonic_time () };
+  Capture capture = { .client = client,
+                      .draft.started = g_get_monotonic_time (),
+                      .flush = may_be_idle (request) ? NULL : pool_flush_begin (request->pool) };
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
   g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, ENGINE_QMP, disks, error) : NULL;
-  if (plan == NULL || is_idle (plan))
+  if (plan == NULL || is_idle (plan)) {
+    pool_flush_end (capture.flush, 0);
     return NULL;
+  }
   capture.plan = plan;
   g_mutex_init (&capture.lock);
   g_cond_init (&capture.stored);

@@ -71,17 +71,16 @@ static bool
 sweep_fdsets (QmpClient *client, const char *prefix, GError **error)
 {
   g_autoptr (GPtrArray) sets = qmp_query_fdsets (client, error);
-  g_autofree char *fd_name = g_strconcat (prefix, "-nbd", NULL);
 
   if (!sets)
     return false;
   for (guint i = 0; i < sets->len; i++) {
     const QmpFdset *set = g_ptr_array_index (sets, i);
 
-    if (set->opaque && g_str_equal (set->opaque, prefix) && !qmp_remove_fd (client, set->set_id, error))
+    if (set->opaque && g_str_has_prefix (set->opaque, prefix) && !qmp_remove_fd (client, set->set_id, error))
       return false;
   }
-  qmp_closefd (client, fd_name,
+  qmp_closefd (client, CAPTURE_LISTENER,
                NULL); /* there is one only if guardd died right before the server's start, ignoring */
   return true;
 }

@@ -119,6 +119,13 @@ bool pool_inventory_finish (Pool *pool, const char *domain_uuid, guint64 number,
                             GError **error);
 
 /* --- taking a snapshot --- */
+/* Has the cache of the pool's device written out, beside the caller.  A seal waits for all that the device
+ * was given, the guests' writes as well, and for less when that has begun while QEMU was being prepared.
+ * NULL: not possible. */
+typedef struct PoolFlush PoolFlush;
+PoolFlush *pool_flush_begin (const Pool *pool);
+/* Waits for it, but not longer than that; NULL is fine. */
+void pool_flush_end (PoolFlush *flush, guint64 timeout_us);
 /* Allocates the number and a directory aside.  domain_uuid must be a UUID.  need_bytes: what it is
  * expected to store; refused with POOL_ERROR_FULL if it would leave less than the reserve (1/64 of the pool,
  * at least 64 MiB) free. */

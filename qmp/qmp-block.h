@@ -105,13 +105,12 @@ bool qmp_job_cancel (QmpClient *client, const char *id, GError **error);
 /* Waits until the job is gone (concluded jobs are dismissed), polling with short backoff. */
 bool qmp_job_wait_gone (QmpClient *client, const char *id, guint timeout_ms, GError **error);
 
-bool qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, guint max_connections, GError **error);
+bool qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, GError **error);
 bool qmp_nbd_server_stop (QmpClient *client, GError **error);
-/* NBD export `id` of `node` under the name `name`, with a bitmap of the node or of what it is backed by;
- * NULL: without.  QEMU exports a bitmap that records only where the client might write (nbd_export_create());
- * so with one, it may. */
-bool qmp_export_add (QmpClient *client, const char *id, const char *node, const char *name,
-                     const char *bitmap, GError **error);
+/* NBD export `id` of `node` under its name, with a bitmap of the node or of what it is backed by; NULL:
+ * without. QEMU exports a bitmap that records only where the client might write (nbd_export_create()); so
+ * with one, it may. */
+bool qmp_export_add (QmpClient *client, const char *id, const char *node, const char *bitmap, GError **error);
 /* mode hard; one that is already gone is success. */
 bool qmp_export_del (QmpClient *client, const char *id, GError **error);
 bool qmp_export_wait_gone (QmpClient *client, const char *id, guint timeout_ms, GError **error);

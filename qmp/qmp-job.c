@@ -127,7 +127,7 @@ qmp_job_wait_gone (QmpClient *client, const char *id, guint timeout_ms, GError *
 }
 
 bool
-qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, guint max_connections, GError **error)
+qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, GError **error)
 {
   json_object *arguments = json_object_new_object (), *address = json_object_new_object ();
   json_object *data = json_object_new_object ();
@@ -137,7 +137,6 @@ qmp_nbd_server_start_fd (QmpClient *client, const char *fd_name, guint max_conne
   json_add_string (address, "type", "fd");
   json_object_object_add (address, "data", data);
   json_object_object_add (arguments, "addr", address);
-  json_add_u64 (arguments, "max-connections", max_connections);
   reply = qmp_client_call (client, "nbd-server-start", arguments, NULL, 0, 0, error);
   return reply != NULL;
 }
@@ -151,8 +150,7 @@ qmp_nbd_server_stop (QmpClient *client, GError **error)
 }
 
 bool
-qmp_export_add (QmpClient *client, const char *id, const char *node, const char *name, const char *bitmap,
-                GError **error)
+qmp_export_add (QmpClient *client, const char *id, const char *node, const char *bitmap, GError **error)
 {
   json_object *arguments = json_object_new_object ();
   g_autoptr (json_object) reply = NULL;
@@ -160,7 +158,6 @@ qmp_export_add (QmpClient *client, const char *id, const char *node, const char 
   json_add_string (arguments, "type", "nbd");
   json_add_string (arguments, "id", id);
   json_add_string (arguments, "node-name", node);
-  json_add_string (arguments, "name", name);
   if (bitmap) {
     json_object *bitmaps = json_object_new_array ();
 

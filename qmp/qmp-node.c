@@ -114,7 +114,6 @@ qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, co
   json_add_string (file, "driver", "file");
   json_add_string (file, "filename", path);
   /* nobody else can open it, and a memfd knows no OFD locks of other openers */
-  json_add_string (file, "locking", "off");
   json_add_string (arguments, "driver", "qcow2");
   json_add_string (arguments, "node-name", node);
   json_object_object_add (arguments, "file", file);

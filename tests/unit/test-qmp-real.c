@@ -139,7 +139,7 @@ test_a_bitmap_is_exported_while_it_records (Real *real, const void *data)
   g_assert_true (qmp_bitmap_add (real->client, "disk", "old", 65536, &error));
   g_assert_false (export_read_only (real, &refusal));
   g_assert_nonnull (strstr (refusal->message, "incompatible with readonly export"));
-  g_assert_true (qmp_export_add (real->client, "yes", "disk", "vda", "old", &error));
+  g_assert_true (qmp_export_add (real->client, "yes", "disk", "old", &error));
   g_autoptr (GHashTable) nodes = qmp_query_node_bitmaps (real->client, &error);
   g_assert_no_error (error);
   const GPtrArray *bitmaps = g_hash_table_lookup (nodes, "disk");
