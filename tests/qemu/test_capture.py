@@ -3,6 +3,8 @@
 """Snapshots of paused guests: what they hold, what they cost, what they leave behind."""
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from killpoint import DATA, LIBVIRT, Killpoint
 
 MIB = 1 << 20
 OURS = "guardd-"
+REFUSAL = 6  # of the lies of tests/preload/killpoint.c
 
 
 def snapshots(bed, name="web01"):
@@ -148,6 +151,24 @@ def test_a_disk_that_takes_long_to_store_does_not_cost_the_next_one(bed):
     equal(content(bed, snapshots(bed)[-1], "vdb")[:MIB], b"\x04" * MIB)
 
 
+def written(daemon):
+    """Bytes that guardd has given to write(2) and its like."""
+    return int(re.search(r"^wchar: (\d+)", pathlib.Path(f"/proc/{daemon.pid}/io").read_text(), re.MULTILINE)[1])
+
+
+def test_a_disk_that_is_another_by_now_is_not_read_to_its_end(bed):
+    liar = Killpoint(bed)
+    guest = bed.paused_guest("web01", [Disk("512M", "raw")])
+    manual(bed, environment=liar.environment)
+    guest.write("vda", 0, "400M", 1)
+    before = written(bed.daemon)
+    liar.arm(LIBVIRT, 2, lie=REFUSAL, only="query-block")  # the first is the plan's
+    done = bed.daemon.guardsh("snapshot-create", "web01")
+    _, command = liar.disarm()
+    assert done.returncode == 1 and "query-block" in command, (command, done.stderr)
+    assert written(bed.daemon) - before < 200 * MIB, done.stderr
+
+
 def test_who_asks_is_answered_before_qemu_is_tidied_up_or_waits_for_that(bed):
     slow = Killpoint(bed)
     guest = bed.paused_guest("web01", [Disk("64M", "raw")])
@@ -203,6 +224,25 @@ def test_a_restarted_guardd_goes_on_from_the_bitmap_in_qemu(bed):
     bed.wait(lambda: bed.sh("list")["domains"][0]["state"] == "paused", 30, "guardd to see the guest")
     snapshot = bed.sh("snapshot-create", "web01")
     equal((snapshot["disks"][0]["full_reason"], snapshot["read_bytes"]), (None, MIB))
+
+
+def test_what_an_earlier_guardd_had_recorded_elsewhere_is_not_lost(bed):
+    """It stopped the bitmap that stays at the instant of a snapshot, and died before that was sealed."""
+    guest = bed.paused_guest("web01", [Disk("64M", "raw")])
+    manual(bed)
+    bed.daemon.kill()
+    node = next(n for n in guest.qmp("query-named-block-nodes") if n.get("dirty-bitmaps"))
+    kept = node["dirty-bitmaps"][0]["name"]
+    place = {"node": node["node-name"]}
+    guest.qmp("block-dirty-bitmap-disable", name=kept, **place)
+    guest.qmp("block-dirty-bitmap-add", name=kept[:-8] + "00000000", granularity=65536, **place)
+    guest.write("vda", "8M", "1M", 7)
+    guest.qmp("block-dirty-bitmap-enable", name=kept, **place)
+    bed.daemon.start()
+    bed.wait(lambda: bed.sh("list")["domains"][0]["state"] == "paused", 30, "guardd to see the guest")
+    snapshot = bed.sh("snapshot-create", "web01", "--wait")
+    equal((snapshot["disks"][0]["full_reason"], set(content(bed, snapshot, "vda")[8 * MIB:9 * MIB])), (None, {7}))
+    equal(len(leftovers(guest)[0]), 1)
 
 
 def test_a_guest_that_is_off_is_captured_once_per_change(bed):

@@ -179,6 +179,40 @@ def scratch(bed, **options):
     return place, answer[0]
 
 
+def jobs(place):
+    return [job["id"] for job in place.guest.qmp("query-jobs")]
+
+
+@contextlib.contextmanager
+def asked_for(place, kind, call, delay_us, mebibytes):
+    """A snapshot is asked for, and each such call of guardd's takes so long."""
+    place.bed.sh("snapshot-create", "web01", "--wait")
+    until(lambda: place.bed.sh("snapshot-info", "web01", "latest")["verdict"], 60, "a verdict")
+    place.guest.write("vdb", 0, f"{mebibytes}M", 7)  # the last disk
+    place.killpoint.arm(kind, delay_us=delay_us, only=call)
+    asked = threading.Thread(target=place.daemon.guardsh, args=("snapshot-create", "web01"), daemon=True)
+    asked.start()
+    yield
+    place.daemon.kill()
+    asked.join()
+
+
+def test_a_pool_that_hangs_does_not_keep_qemu_copying_what_the_guest_overwrites(bed):
+    """Once all is read: eight of the mebibytes may then still have to be stored."""
+    place = Place(bed)
+    with asked_for(place, DATA, "pwrite", 200000, mebibytes=40):
+        until(lambda: jobs(place), 30, "the snapshot's job")
+        before = place.killpoint.count()
+        until(lambda: not jobs(place), 60, "QEMU to be tidied up")
+        assert place.killpoint.count() - before < 38, f"{before} and {place.killpoint.count()} writes"
+
+
+def test_a_device_that_does_not_flush_keeps_no_snapshot_from_its_instant(bed):
+    place = Place(bed)
+    with asked_for(place, SYNC, "fsync", 20000000, mebibytes=1):
+        until(lambda: place.killpoint.count() > 1, 10, "guardd to come to the seal")
+
+
 def test_scratch_that_fills_up_costs_the_snapshot_and_not_the_guest(bed):
     place, answer = scratch(bed, daemon="scratch_memory = 16M")
     assert answer.returncode != 0, "it went through"
