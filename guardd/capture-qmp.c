@@ -181,15 +181,10 @@ run (Capture *capture, GError **error)
 
 /* A paused guest writes nothing: it is not captured again and again for nothing. */
 static bool
-may_be_idle (const CaptureRequest *request)
-{
-  return request->domain->state == DOMAIN_STATE_PAUSED && strcmp (request->origin, "schedule") == 0;
-}
-
-static bool
 is_idle (const CapturePlan *plan)
 {
-  if (!may_be_idle (plan->request))
+  const CaptureRequest *request = plan->request;
+  if (request->domain->state != DOMAIN_STATE_PAUSED || strcmp (request->origin, "schedule") != 0)
     return false;
   for (guint i = 0; i < plan->disks->len; i++) {
     const PlanDisk *disk = plan->disks->pdata[i];
@@ -204,7 +199,7 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
 {
   Capture capture = { .client = client,
                       .draft.started = g_get_monotonic_time (),
-                      .flush = may_be_idle (request) ? NULL : pool_flush_begin (request->pool) };
+                      .flush = request->sealed ? pool_flush_begin (request->pool) : NULL };
   g_autoptr (GPtrArray) disks = qmp_query_block (client, error);
   g_autoptr (CapturePlan) plan = disks ? capture_plan_new (request, ENGINE_QMP, disks, error) : NULL;
   if (plan == NULL || is_idle (plan)) {

@@ -21,6 +21,7 @@ guest_free (gpointer data)
   json_object_put (guest->inspection);
   g_clear_pointer (&guest->blind_spots, g_ptr_array_unref);
   g_clear_pointer (&guest->reliefs, g_ptr_array_unref);
+  g_clear_pointer (&guest->still, g_hash_table_unref);
   g_free (guest->choice_policy);
   g_free (guest->last_error);
   g_free (guest->full);

@@ -52,6 +52,7 @@ typedef struct {
   GQueue waiting;       /* Job, for when it is free */
   bool shutdown_due;    /* it went off: capture that state */
   Watch *watch;         /* of `looking` */
+  GHashTable *still;    /* likewise; see job-watch.c */
   Level level;          /* of the newest snapshot that was looked at */
   guint blind;          /* snapshots in a row that could not be looked at */
   Incident *incident;   /* as the watch last had it; NULL: none is open */

@@ -64,6 +64,44 @@ def test_a_big_filesystem_is_looked_at_as_a_small_one(bed):
         equal((kind, judged(bed, bed.sh("snapshot-create", kind)["number"], kind)), (kind, "ok"))
 
 
+@contextlib.contextmanager
+def looks(bed):
+    """A function that takes a snapshot, and says what was read to judge it, and how it was judged."""
+    command = [bed.build / "guardsh", "--json", "events", "--timeout", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "GUARDD_RUN_DIR": bed.daemon.run_dir}) as events:
+
+        def look():
+            number = bed.sh("snapshot-create", "web01")["number"]
+            for line in events.stdout:
+                event = json.loads(line)
+                if event["event"] == "VERDICT" and event["data"]["number"] == number:
+                    return event["data"]["look_bytes"], event["data"]["level"]
+            raise AssertionError(f"no verdict on {number}")
+
+        yield look
+        events.kill()
+
+
+def test_what_does_not_change_is_looked_at_once(bed):
+    guest = bed.paused_guest("web01", [Disk("256M", "raw")])
+    filesystem(bed, guest)
+    bed.guardd(interval="7d")
+    until(lambda: snapshots(bed), 30, "the first snapshot")
+    equal(judged(bed, 1), "ok")
+    with looks(bed) as look:
+        first, level = look()
+        assert first > 0 and level == "ok", (first, level)
+        equal([look(), look()], [(0, "ok"), (0, "ok")])
+        guest.write("vda", "255M", "64k", 7)
+        changed, level = look()
+        assert changed > 0 and level == "ok", (changed, level)
+        guest.zero("vda", 0, MIB)
+        wiped, level = look()
+        assert wiped > 0 and level == "critical", (wiped, level)
+        equal(look()[1], "critical")
+        equal(look(), (0, "critical"))
+
+
 def test_a_format_is_critical_and_the_snapshot_before_is_held(bed):
     guest = bed.paused_guest("web01", [Disk("256M", "raw")])
     filesystem(bed, guest)
