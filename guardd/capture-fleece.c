@@ -26,7 +26,7 @@ add_scratch (CapturePlan *plan, PlanDisk *disk, QmpClient *client, GError **erro
     if (!disk->scratch || !qmp_add_fd (client, scratch_fd (disk->scratch), plan->prefix, &disk->fdset, error))
       return false;
   }
-  if (!qmp_blockdev_add_scratch (client, disk->name, disk->fdset, disk->node, error))
+  if (!qmp_blockdev_add_scratch (client, disk->name, disk->fdset, !on_disk, disk->node, error))
     return false;
   disk->in_nodes = true;
   disk->in_bitmaps = qmp_bitmap_add (client, disk->node, plan->new_bitmap, GUARDD_BLOCK_SIZE, error);

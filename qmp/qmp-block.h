@@ -89,8 +89,8 @@ bool qmp_closefd (QmpClient *client, const char *name, GError **error);
 
 /* --- nodes, jobs, exports --- */
 /* A temporary qcow2 node over /dev/fdset/<set_id>, backed by node `backing` (a fleecing scratch). */
-bool qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, const char *backing,
-                               GError **error);
+bool qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, bool in_memory,
+                               const char *backing, GError **error);
 bool qmp_blockdev_del (QmpClient *client, const char *node, GError **error);
 
 typedef struct {

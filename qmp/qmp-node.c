@@ -105,14 +105,17 @@ qmp_closefd (QmpClient *client, const char *name, GError **error)
 }
 
 bool
-qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, const char *backing,
-                          GError **error)
+qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, bool in_memory,
+                          const char *backing, GError **error)
 {
   json_object *arguments = json_object_new_object (), *file = json_object_new_object ();
   g_autofree char *path = g_strdup_printf ("/dev/fdset/%" G_GINT64_FORMAT, set_id);
 
   json_add_string (file, "driver", "file");
   json_add_string (file, "filename", path);
+  /* nobody else can open it, and not every filesystem can lock */
+  if (!in_memory)
+    json_add_string (file, "locking", "off");
   /* nobody else can open it, and a memfd knows no OFD locks of other openers */
   json_add_string (arguments, "driver", "qcow2");
   json_add_string (arguments, "node-name", node);
