@@ -45,15 +45,17 @@ data_free (gpointer opaque)
 /* How a disk looked of which nothing changed from one snapshot to the next: it looks so for as long as that
  * goes on, and no process need be started to see it. */
 typedef struct {
-  guint64 number; /* of the newest snapshot that it is true of */
+  const Pool *pool;
+  guint64 number; /* of the newest snapshot that it is true of, there */
   struct guardd_observation seen;
 } Still;
 
 static bool
-recall_still (Guest *guest, const ManifestDisk *disk, guint64 number, struct guardd_observation *seen)
+recall_still (const Job *job, const ManifestDisk *disk, guint64 number, struct guardd_observation *seen)
 {
-  Still *still = guest->still ? g_hash_table_lookup (guest->still, disk->target) : NULL;
-  if (still == NULL || still->number != disk->parent)
+  GHashTable *all = job->guest->still;
+  Still *still = all ? g_hash_table_lookup (all, disk->target) : NULL;
+  if (still == NULL || still->pool != job->pool || still->number != disk->parent)
     return false;
   still->number = number;
   *seen = still->seen;
@@ -62,9 +64,18 @@ recall_still (Guest *guest, const ManifestDisk *disk, guint64 number, struct gua
 }
 
 static void
-remember_still (Guest *guest, const ManifestDisk *disk, guint64 number, const struct guardd_observation *seen)
+forget_still (Guest *guest, const ManifestDisk *disk)
 {
-  Still still = { number, *seen };
+  if (guest->still)
+    g_hash_table_remove (guest->still, disk->target);
+}
+
+static void
+remember_still (const Job *job, const ManifestDisk *disk, guint64 number,
+                const struct guardd_observation *seen)
+{
+  Guest *guest = job->guest;
+  Still still = { job->pool, number, *seen };
   if (guest->still == NULL)
     guest->still = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_hash_table_replace (guest->still, g_strdup (disk->target), g_memdup2 (&still, sizeof still));
@@ -92,10 +103,11 @@ look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *see
   }
   bool is_still = before && scan.runs->len == 0 && disk->changed_bytes == 0
                   && storage_image_size (now) == storage_image_size (before);
-  if (is_still && recall_still (job->guest, disk, manifest->number, seen)) {
+  if (is_still && recall_still (job, disk, manifest->number, seen)) {
     change_scan_clear (&scan);
     return true;
   }
+  forget_still (job->guest, disk); /* numbers begin again once all of a guest's snapshots are gone */
   SentinelRequest request = { .program = program,
                               .now = now,
                               .before = before,
@@ -106,7 +118,7 @@ look_at_disk (Job *job, const ManifestDisk *disk, struct guardd_observation *see
   bool ok = sentinel_look (&request, seen, error);
   change_scan_clear (&scan);
   if (ok && is_still)
-    remember_still (job->guest, disk, manifest->number, seen);
+    remember_still (job, disk, manifest->number, seen);
   return ok;
 }
 

@@ -88,7 +88,8 @@ bool qmp_getfd (QmpClient *client, int fd, const char *name, GError **error);
 bool qmp_closefd (QmpClient *client, const char *name, GError **error);
 
 /* --- nodes, jobs, exports --- */
-/* A temporary qcow2 node over /dev/fdset/<set_id>, backed by node `backing` (a fleecing scratch). */
+/* A temporary qcow2 node over /dev/fdset/<set_id>, backed by node `backing` (a fleecing scratch).  in_memory:
+ * the descriptor is a memfd's; a file of any filesystem is not locked. */
 bool qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, bool in_memory,
                                const char *backing, GError **error);
 bool qmp_blockdev_del (QmpClient *client, const char *node, GError **error);

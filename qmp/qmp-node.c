@@ -116,7 +116,6 @@ qmp_blockdev_add_scratch (QmpClient *client, const char *node, gint64 set_id, bo
   /* nobody else can open it, and not every filesystem can lock */
   if (!in_memory)
     json_add_string (file, "locking", "off");
-  /* nobody else can open it, and a memfd knows no OFD locks of other openers */
   json_add_string (arguments, "driver", "qcow2");
   json_add_string (arguments, "node-name", node);
   json_object_object_add (arguments, "file", file);
