@@ -44,8 +44,9 @@ capture_pull_finish (CapturePull *pull, GError **error)
 }
 
 static bool
-open_one (const CapturePull *pull, PlanDisk *disk, GError **error)
+open_one (const CapturePull *pull, guint index, GError **error)
 {
+  PlanDisk *disk = g_ptr_array_index (pull->plan->disks, index);
   const CapturePlan *plan = pull->plan;
   const CaptureRequest *capture = plan->request;
   PullRequest request = {
@@ -56,6 +57,8 @@ open_one (const CapturePull *pull, PlanDisk *disk, GError **error)
     .writer = disk->writer,
     .sample = disk->sample,
     .buffers = capture->buffers,
+    .reach = disk->full_reason ? NULL : pull->reach,
+    .reach_disk = index,
     .stall_us = capture->config->capture_timeout_us,
     .guard = pull->guard,
     .opaque = pull->opaque,
@@ -94,7 +97,7 @@ capture_pull_all (CapturePull *pull, GError **error)
   GPtrArray *disks = pull->plan->disks;
 
   for (guint i = 0; i < disks->len; i++)
-    if (!open_one (pull, g_ptr_array_index (disks, i), error)) {
+    if (!open_one (pull, i, error)) {
       drop_from (pull, 0);
       return false;
     }

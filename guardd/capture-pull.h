@@ -13,7 +13,8 @@ typedef struct {
   const char *bitmap; /* what the exports call it; asked of disks without full_reason */
   bool (*guard) (void *opaque, GError **error); /* PullRequest's */
   void *opaque;
-  PlanDisk *disk; /* read, and still being stored; NULL: none */
+  PullReach *reach; /* PullRequest's, of the plan's disks in their order; NULL: none */
+  PlanDisk *disk;   /* read, and still being stored; NULL: none */
 } CapturePull;
 
 /* All bytes are here, and plan->pulled is set; the last disk's may still be on their way into the pool. */

@@ -4,6 +4,7 @@
 #include "capture-files.h"
 #include "capture-fleece.h"
 #include "capture-pull.h"
+#include "capture-reach.h"
 
 #include <string.h>
 
@@ -55,6 +56,8 @@ beside_thread (gpointer data)
         && capture_files_add (capture->draft.draft, capture->draft.manifest, plan->request->domain, error);
 
   g_atomic_int_set (&capture->beside_failed, !ok);
+  if (ok && capture->pull.reach)
+    capture_reach_ask (plan, capture->pull.reach, capture->client);
   return GINT_TO_POINTER (ok);
 }
 
@@ -62,9 +65,11 @@ beside_thread (gpointer data)
 static bool
 pull_checked (Capture *capture, GError **error)
 {
+  PullReach *reach = capture->pull.reach;
   GThread *beside = g_thread_new ("beside", beside_thread, capture);
   bool pulled = capture_pull_all (&capture->pull, error);
 
+  pull_reach_end (reach);
   if (GPOINTER_TO_INT (g_thread_join (beside)))
     return pulled;
   /* whatever came of the reading */
@@ -206,11 +211,13 @@ capture_qmp (QmpClient *client, const CaptureRequest *request, bool *left, GErro
     pool_flush_end (capture.flush, 0);
     return NULL;
   }
+  g_autoptr (PullReach) reach = capture_reach_new (plan);
   capture.plan = plan;
   g_mutex_init (&capture.lock);
   g_cond_init (&capture.stored);
-  capture.pull
-      = (CapturePull){ .plan = plan, .bitmap = plan->old_bitmap, .guard = may_read_on, .opaque = &capture };
+  capture.pull = (CapturePull){
+    .plan = plan, .bitmap = plan->old_bitmap, .guard = may_read_on, .opaque = &capture, .reach = reach
+  };
   bool sealed = run (&capture, error);
   g_mutex_clear (&capture.lock);
   g_cond_clear (&capture.stored);

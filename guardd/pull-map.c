@@ -34,6 +34,7 @@ on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entrie
   PullSlot *slot = opaque;
   Pull *pull = slot->pull;
   bool dirty = pull->request.bitmap != NULL;
+  guint64 found = 0;
 
   if (pull->zero && g_str_equal (context, LIBNBD_CONTEXT_BASE_ALLOCATION))
     note_zero (pull, slot->offset, entries, n);
@@ -42,10 +43,14 @@ on_extents (void *opaque, const char *context, uint64_t offset, uint32_t *entrie
   for (size_t i = 0; i + 1 < n && slot->covered < slot->length; i += 2) {
     guint64 length = MIN (entries[i], slot->length - slot->covered);
 
-    if (dirty ? entries[i + 1] & STATE_DIRTY : !(entries[i + 1] & STATE_ZERO))
+    if (dirty ? entries[i + 1] & STATE_DIRTY : !(entries[i + 1] & STATE_ZERO)) {
       pull_extents_add (pull->extents, slot->offset + slot->covered, length);
+      found += (length + BLOCK - 1) / BLOCK * BLOCK; /* as the bitmap counts the disk's last block */
+    }
     slot->covered += length;
   }
+  if (dirty && pull->request.reach)
+    pull_reach_found (pull->request.reach, pull->request.reach_disk, found);
   if (pull->extents->len > MAX_EXTENTS) {
     *error = EPROTO;
     return -1;
@@ -82,6 +87,12 @@ send_status (PullSlot *slot, guint64 offset, guint64 length)
   return true;
 }
 
+static bool
+is_all_found (const Pull *pull)
+{
+  return pull->request.reach && pull_reach_all (pull->request.reach, pull->request.reach_disk);
+}
+
 /* The next thing to ask for: the rest of an answer that was short, else the next stretch. */
 static bool
 refill_status (Pull *pull, PullSlot *slot, guint64 *next)
@@ -96,7 +107,7 @@ refill_status (Pull *pull, PullSlot *slot, guint64 *next)
     }
     return send_status (slot, slot->offset + slot->covered, slot->length - slot->covered);
   }
-  if (*next < size) {
+  if (*next < size && !is_all_found (pull)) {
     guint64 length = MIN (STATUS_BYTES, size - *next);
 
     *next += length;
@@ -121,6 +132,8 @@ pull_map (Pull *pull)
     if (!pull_turn (pull, &since, &seen))
       return false;
   }
+  if (pull->request.reach)
+    pull_reach_mapped (pull->request.reach, pull->request.reach_disk);
   pull_extents_sort (pull->extents);
   if (pull->zero) {
     g_autoptr (GArray) zero = g_steal_pointer (&pull->zero);

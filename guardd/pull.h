@@ -10,6 +10,7 @@
 
 #include "buffer-stock.h"
 #include "content-sample.h"
+#include "pull-reach.h"
 #include "storage.h"
 
 #include <gio/gio.h>
@@ -26,7 +27,9 @@ typedef struct {
   StorageWriter *writer; /* stays the caller's */
   ContentSample *sample; /* the caller's; what is stored is offered to it; NULL: nobody looks */
   BufferStock *buffers;  /* what is read goes through one of them; NULL: through one of its own */
-  guint64 stall_us;      /* give up after so long without a byte */
+  PullReach *reach; /* the caller's: the mapping by `bitmap` ends once it says so; NULL: at the disk's end */
+  guint reach_disk; /* in it */
+  guint64 stall_us; /* give up after so long without a byte */
   bool (*guard) (void *opaque,
                  GError **error); /* called between requests, at least every 20 ms; false ends it */
   void *opaque;

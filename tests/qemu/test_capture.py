@@ -81,6 +81,38 @@ def test_only_dirty_bytes_are_read_after_the_first_time(bed):
     assert 0 < snapshot["stall_us"] < 1_000_000
 
 
+def holds(image_path, offset, length, pattern):
+    words = ["qemu-io", "-r", "-f", "qcow2", "-c", f"read -P {pattern} {offset} {length}", image_path]
+    answer = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return answer.returncode == 0 and "verification failed" not in answer.stdout
+
+
+def test_what_is_dirty_anywhere_on_large_disks_is_in_the_snapshot(bed):
+    guest = bed.paused_guest("web01", [Disk("4T", "qcow2") for _ in range(3)])
+    manual(bed)
+    places = {"vda": ("1G", "1500G", "4095G"), "vdb": (), "vdc": ("4095G",)}
+    for target, offsets in places.items():
+        for pattern, offset in enumerate(offsets, 1):
+            guest.write(target, offset, "1M", pattern)
+    snapshot = bed.sh("snapshot-create", "web01")
+    equal([disk["full_reason"] for disk in snapshot["disks"]], [None] * 3)
+    equal([disk["read_bytes"] for disk in snapshot["disks"]], [3 * MIB, 0, MIB])
+    for target, offsets in places.items():
+        for pattern, offset in enumerate(offsets, 1):
+            assert holds(image(bed, snapshot, target), offset, "1M", pattern), (target, offset)
+
+
+def test_large_disks_of_which_nothing_is_dirty_are_not_asked_for_piece_by_piece(bed):
+    guest = bed.paused_guest("web01", [Disk("4T", "qcow2") for _ in range(8)])
+    manual(bed)
+    guest.write("vda", "1G", "1M", 1)
+    guest.qmp("trace-event-set-state", name="nbd_receive_request", enable=True)
+    snapshot = bed.sh("snapshot-create", "web01")
+    equal(snapshot["read_bytes"], MIB)
+    requests = pathlib.Path(guest.log_path).read_text(errors="replace").count("nbd_receive_request")
+    assert 0 < requests < 8 * 1024 / 2, requests  # 1,024 of 4 GiB for each disk
+
+
 def trim(guest, target, begin, end):
     """GiB; as a guest's fstrim does: in pieces, and also what holds nothing."""
     for at in range(begin, end):
