@@ -73,7 +73,8 @@ main (int argc, char **argv)
   g_autofree char *path = g_canonicalize_filename (argv[1], NULL);
   check_symbols (path);
   const struct guardd_plugin *plugin = load (path);
-  if (check (plugin != NULL, "its entry answers") && check_identity (path, plugin)) {
+  check (plugin != NULL, "its entry answers");
+  if (plugin != NULL && check_identity (path, plugin)) {
     if (plugin->kind == GUARDD_PLUGIN_STORAGE)
       check_storage (plugin, params, n, sources);
     else if (plugin->kind == GUARDD_PLUGIN_DETECTOR)

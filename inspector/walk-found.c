@@ -15,7 +15,7 @@ compare_devices (const void *a, const void *b)
   return strcmp (((const struct walk_filesystem *)a)->device, ((const struct walk_filesystem *)b)->device);
 }
 
-/* Takes both over. */
+/* Takes both over.  What it makes is walk_found_free()'s, which gcc 12's analyzer does not see. */
 static bool
 add (struct walk_state *state, char *listed, char *type, const char *whole)
 {
