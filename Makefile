@@ -13,6 +13,7 @@ endif
 ifdef ASAN
 BUILD := build-asan
 SANITIZE := -fsanitize=address,undefined -fno-omit-frame-pointer
+export GUARDD_PATIENCE ?= 2
 endif
 
 PKGS      := glib-2.0 gio-2.0 gio-unix-2.0 json-c libvirt libvirt-qemu libnbd sqlite3 libcrypto libxml-2.0

@@ -25,6 +25,7 @@ from wait import until
 __all__ = ["equal", "Bed", "CommandError", "Disk", "GuestError", "Skip", "main", "qemu_open_files", "timeout", "until"]
 
 TIMEOUT = 120
+PATIENCE = int(os.environ.get("GUARDD_PATIENCE", "1"))
 
 
 class Skip(Exception):
@@ -57,7 +58,7 @@ def overdue(*_):
 def run_one(function, bed):
     """None when it passed, else what to print."""
     signal.signal(signal.SIGALRM, overdue)
-    signal.alarm(getattr(function, "timeout", TIMEOUT))
+    signal.alarm(getattr(function, "timeout", TIMEOUT) * PATIENCE)
     try:
         function(bed)
         return None
