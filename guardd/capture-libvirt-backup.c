@@ -26,6 +26,7 @@ struct LibvirtBackup {
   LibvirtPlace *place;
   char *socket;
   GStrv scratch; /* one per disk of the plan */
+  bool aborted;  /* libvirt has agreed to; of one thread at a time: the watch's, then its joiner's */
 };
 
 LibvirtBackup *
@@ -76,6 +77,7 @@ typedef struct {
   char *socket;
   gint64 begun, done; /* monotonic */
   gint64 time_us;
+  bool aborted; /* the call's own until it has returned */
 } Begin;
 
 static void
@@ -147,15 +149,21 @@ find_job (virDomainPtr domain, const char *socket, bool *ours, GError **error)
   return libvirt_call_fail (error, "state of the backup job");
 }
 
-/* libvirt aborts whatever job there is: it must be ours. */
+/* libvirt aborts whatever job there is: it must be ours.  Once only: ours ends by that, and who waited for it
+ * has a job before a second look is over. */
 static bool
 abort_call (virDomainPtr domain, gpointer data, GError **error)
 {
-  const Begin *begin = data;
+  Begin *begin = data;
   bool ours;
+  if (begin->aborted)
+    return true;
   if (!find_job (domain, begin->socket, &ours, error))
     return false;
-  if (!ours || virDomainAbortJob (domain) == 0)
+  if (!ours)
+    return true;
+  begin->aborted = virDomainAbortJob (domain) == 0;
+  if (begin->aborted)
     return true;
   /* it may have ended by itself in between */
   GError *failure = NULL;
@@ -249,13 +257,17 @@ end_call (virDomainPtr domain, gpointer data, GError **error)
   return false;
 }
 
+/* *aborted: as Begin's, before the call and after it; NULL: nobody has, and nobody asks. */
 static bool
 call_with_socket (LibvirtCalls *calls, virDomainPtr domain, LibvirtFunc func, const char *socket,
-                  GError **error)
+                  bool *aborted, GError **error)
 {
   const LibvirtCall call = { .func = func, .timeout_ms = LIBVIRT_CALL_MS };
   Begin *begin = begin_new (socket);
+  begin->aborted = aborted && *aborted;
   bool ok = libvirt_call (calls, domain, &call, begin, begin_clear, error);
+  if (ok && aborted)
+    *aborted = begin->aborted;
   g_atomic_rc_box_release_full (begin, begin_clear);
   return ok;
 }
@@ -264,7 +276,7 @@ void
 libvirt_backup_abort (LibvirtBackup *backup)
 {
   g_autoptr (GError) error = NULL;
-  if (!call_with_socket (backup->calls, backup->domain, abort_call, backup->socket, &error))
+  if (!call_with_socket (backup->calls, backup->domain, abort_call, backup->socket, &backup->aborted, &error))
     g_warning ("%s: %s", backup->plan->request->domain->name, error->message);
 }
 
@@ -277,7 +289,7 @@ libvirt_backup_end (LibvirtBackup *backup, GError **error)
       close (disk->socket);
     disk->socket = -1;
   }
-  return call_with_socket (backup->calls, backup->domain, end_call, backup->socket, error);
+  return call_with_socket (backup->calls, backup->domain, end_call, backup->socket, &backup->aborted, error);
 }
 
 /* Who waited has a job as soon as ours is over; short ones are over themselves soon. */
@@ -298,7 +310,7 @@ wanted_call (virDomainPtr domain, gpointer data, GError **error)
 bool
 libvirt_backup_was_wanted (LibvirtCalls *calls, virDomainPtr domain)
 {
-  return call_with_socket (calls, domain, wanted_call, "", NULL);
+  return call_with_socket (calls, domain, wanted_call, "", NULL, NULL);
 }
 
 bool
@@ -310,7 +322,7 @@ libvirt_backup_sweep (LibvirtCalls *calls, virDomainPtr domain, const Config *co
     return false;
   /* the start of every socket's name */
   g_autofree char *socket = libvirt_place_socket (place, "");
-  if (!call_with_socket (calls, domain, end_call, socket, error))
+  if (!call_with_socket (calls, domain, end_call, socket, NULL, error))
     return false;
   libvirt_place_sweep (place);
   return true;
