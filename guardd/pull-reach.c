@@ -133,7 +133,7 @@ void
 pull_reach_answer (PullReach *reach, guint disk, guint64 dirty_bytes)
 {
   Disk *entry = lock_disk (reach, disk);
-  entry->all = dirty_bytes == entry->before;
+  entry->all = entry->all || dirty_bytes == entry->before; /* what is written later is not asked for */
   entry->expected = dirty_bytes;
   entry->wanted
       = entry->wanted && dirty_bytes >= entry->before; /* fewer: it is not the bitmap that is mapped */

@@ -24,6 +24,18 @@ test_clean (void)
   g_assert_false (pull_reach_all (reach, 1));
 }
 
+/* Another disk is asked for again, and this one has been written to meanwhile. */
+static void
+test_what_is_written_later (void)
+{
+  g_autoptr (PullReach) reach = reach_new (2, 0);
+  g_assert_true (pull_reach_wait (reach));
+  pull_reach_answer (reach, 0, 0);
+  g_assert_true (pull_reach_wait (reach));
+  pull_reach_answer (reach, 0, BLOCK);
+  g_assert_true (pull_reach_all (reach, 0));
+}
+
 static void
 test_found_before_the_question (void)
 {
@@ -124,6 +136,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/reach/clean", test_clean);
+  g_test_add_func ("/reach/what-is-written-later", test_what_is_written_later);
   g_test_add_func ("/reach/found-before-the-question", test_found_before_the_question);
   g_test_add_func ("/reach/found-after-the-question", test_found_after_the_question);
   g_test_add_func ("/reach/nobody-is-asked-in-vain", test_nobody_is_asked_in_vain);
