@@ -72,11 +72,11 @@ def fill(guest, target, mib):
 class Slow:
     """A snapshot that takes seconds, because the pool's disk is slow; use as a context."""
 
-    def __init__(self, bed, killpoint, delay_us=40000):
-        self.bed, self.killpoint, self.delay_us = bed, killpoint, delay_us
+    def __init__(self, bed, killpoint, delay_us=40000, kinds=DATA):
+        self.bed, self.killpoint, self.delay_us, self.kinds = bed, killpoint, delay_us, kinds
 
     def __enter__(self):
-        self.killpoint.arm(DATA, delay_us=self.delay_us)
+        self.killpoint.arm(self.kinds, delay_us=self.delay_us)
         self.pool = ThreadPoolExecutor(1)
         self.asked = self.pool.submit(self.bed.daemon.guardsh, "--json", "snapshot-create", "web01")
         # It reads: the job has begun.  A libvirtd that dies while it begins one never gets rid of it (libvirt 9.0).

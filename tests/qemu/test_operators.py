@@ -9,6 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "lib"))
 from daemon import GuardshError
+from killpoint import DATA, LIBVIRT
 from libvirt_engine import Slow, fill, has_job, left, ready, same, slow_guest, snapshots
 from suite import equal, main, timeout, until
 
@@ -68,6 +69,17 @@ def test_a_capture_that_gave_way_is_taken_all_the_same(bed):
     equal(done.returncode, 0)
     same(bed, guest, snapshots(bed)[-1])
     equal(left(bed, guest), [])
+
+
+def test_a_job_that_begins_as_guardds_ends_is_not_aborted_in_its_place(bed):
+    guest, killpoint = slow_guest(bed)
+    path = bed.run / "saved"
+    # every call to libvirt as well: guardd's look and what it then does are apart
+    with Slow(bed, killpoint, kinds=DATA | LIBVIRT):
+        bed.virsh("save", "web01", path)
+    guest.close()
+    bed.virsh("restore", path)
+    equal(guest.state(), "running")
 
 
 def test_somebody_elses_job_is_not_waited_for(bed):
