@@ -43,6 +43,16 @@ slots_free (const Daemon *daemon, gint64 now)
   return schedule_slots (daemon->config->parallel, daemon->captures, overdue);
 }
 
+/* Why an interval passed.  What was due and waited for nothing was looked at too late. */
+static char *
+missed_reason (const Guest *guest, gint64 now)
+{
+  if (guest->busy)
+    return g_strdup_printf ("the snapshot before it has been under way for %.1f s",
+                            (double)(now - guest->busy->started) / G_USEC_PER_SEC);
+  return g_strdup (guest->waits_for ? guest->waits_for : "libvirt was away, or the host left guardd no time");
+}
+
 static void
 guest_missed (Daemon *daemon, Guest *guest, guint64 missed, gint64 now)
 {
@@ -50,12 +60,14 @@ guest_missed (Daemon *daemon, Guest *guest, guint64 missed, gint64 now)
   if (missed == 0 || (guest->missed_told && now - guest->missed_told < MISSED_TOLD_US))
     return;
   guest->missed_told = now;
+  g_autofree char *reason = missed_reason (guest, now);
   json_object *event = describe_guest_event (guest);
   json_add_u64 (event, "missed", missed);
+  json_add_string (event, "reason", reason);
   control_event (daemon->control, "INTERVAL_MISSED", event);
-  g_message ("%s: %" G_GUINT64_FORMAT " intervals passed without a snapshot%s (%" G_GUINT64_FORMAT
+  g_message ("%s: %" G_GUINT64_FORMAT " intervals passed without a snapshot: %s (%" G_GUINT64_FORMAT
              " since the start of guardd)",
-             guest->name, missed, guest->busy ? ": the one before is still being taken" : "", guest->missed);
+             guest->name, missed, reason, guest->missed);
 }
 
 static void
@@ -64,6 +76,7 @@ guest_advance (Daemon *daemon, Guest *guest, gint64 now, bool taken)
   guint64 missed = 0;
   guest->due = schedule_next (guest->due, daemon_guest_interval (guest), now, &missed);
   guest_missed (daemon, guest, missed + (taken ? 0 : 1), now);
+  guest->waits_for = NULL;
 }
 
 static void
@@ -88,21 +101,23 @@ schedule_run_due (Daemon *daemon, gint64 now)
 {
   g_autoptr (GPtrArray) due = guests_due (daemon, now);
   guint slots = slots_free (daemon, now);
+  bool waiting = false;
   for (guint i = 0; i < due->len; i++) {
     Guest *guest = due->pdata[i];
     if (guest_is_kept (guest))
-      continue;
-    if (guest->busy) {
+      guest->waits_for = "what else was done with the guest (a sweep, a rollback) went first";
+    else if (guest->busy && !waiting)
       guest_advance (daemon, guest, now, false);
-      continue;
+    else if (slots == 0) {
+      guest->waits_for = "as many snapshots as \"parallel\" allows were being taken of other guests";
+      waiting = true;
+    } else {
+      slots--;
+      guest_advance (daemon, guest, now, true);
+      guest_start (daemon, guest);
     }
-    if (slots == 0)
-      return false;
-    slots--;
-    guest_advance (daemon, guest, now, true);
-    guest_start (daemon, guest);
   }
-  return true;
+  return !waiting;
 }
 
 /* The slow look at all files.  Spread over the interval: not all guests of a host after its start. */

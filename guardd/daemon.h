@@ -42,6 +42,7 @@ typedef struct {
   guint64 unchanged;          /* intervals at which a paused guest had nothing new, since start */
   guint64 missed;             /* intervals, since start */
   gint64 missed_told;         /* monotonic: when they were last reported */
+  const char *waits_for;      /* static: what was before it when it was due; NULL: nothing */
   guint failures;             /* in a row */
   char *last_error;
   EngineVerdict engine; /* as it was last chosen; while it is on */

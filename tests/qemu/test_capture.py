@@ -292,6 +292,19 @@ def test_a_guest_that_is_off_is_captured_once_per_change(bed):
     equal(len(snapshots(bed)), 2)
 
 
+def test_an_interval_without_a_snapshot_says_why(bed):
+    killpoint = Killpoint(bed)
+    guests = [bed.paused_guest(name) for name in ("web01", "web02")]
+    daemon = bed.guardd(interval="1s", daemon="parallel = 1\n", environment=killpoint.environment)
+    bed.wait(lambda: all(snapshots(bed, guest.name) for guest in guests), 30, "a snapshot of each")
+    killpoint.arm(DATA, delay_us=400000)
+    for guest in guests:
+        guest.write("vda", 0, "16M", 7)
+    for reason in ("the snapshot before it has been under way for ", 'as many snapshots as "parallel" allows'):
+        bed.wait(lambda: re.search(f"web0.: \\d+ intervals passed without a snapshot: {reason}", daemon.log.read_text()), 60, reason)
+    killpoint.disarm()
+
+
 def fill(path, gib, byte):
     with open(path, "r+b") as file:
         for _ in range(gib * 1024):
