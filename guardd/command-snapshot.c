@@ -183,6 +183,7 @@ verify_run (Job *job, GError **error)
   const VerifyData *data = job->data;
   /* The peer's: it works for its eyes only. */
   g_autoptr (GCancellable) gone = g_object_ref (control_call_cancellable (job->call));
+  g_autoptr (PoolVerified) verified = pool_verified_new ();
   if (!pool_verify_history (job->pool, job->guest->uuid, error))
     return false;
   for (guint i = 0; i < data->numbers->len; i++) {
@@ -190,7 +191,7 @@ verify_run (Job *job, GError **error)
     g_autoptr (GError) failure = NULL;
     if (g_cancellable_set_error_if_cancelled (job->cancellable, error))
       return false;
-    if (pool_verify (job->pool, job->guest->uuid, number, data->deep, NULL, NULL, gone, &failure))
+    if (pool_verify (job->pool, job->guest->uuid, number, data->deep, verified, gone, &failure))
       g_array_append_val (data->verified, number);
     /* Pruned while the others were looked at: nothing to say about it. */
     else if (!g_error_matches (failure, POOL_ERROR, POOL_ERROR_NOT_FOUND) || data->numbers->len == 1) {

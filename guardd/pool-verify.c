@@ -14,8 +14,7 @@
 typedef struct {
   Pool *pool;
   PoolDomain *domain;
-  StorageProgress progress;
-  void *opaque;
+  PoolVerified *verified;
   GCancellable *cancellable;
 } Verification;
 
@@ -112,9 +111,13 @@ verify_image (const Verification *verification, guint64 number, const char *disk
       g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND, "it was removed meanwhile");
       return false;
     }
-    if (storage_image_verify (verification->pool->storage, directory, disk, hash, verification->progress,
-                              verification->opaque, verification->cancellable, &failure))
+    if (pool_verified_has (verification->verified, number, disk, hash))
       return true;
+    if (storage_image_verify (verification->pool->storage, directory, disk, hash, verification->cancellable,
+                              &failure)) {
+      pool_verified_add (verification->verified, number, disk, hash);
+      return true;
+    }
     image_expected (verification, number, disk, hash, &after);
     bool again = before != after && attempt < ATTEMPTS_MAX
                  && !g_error_matches (failure, STORAGE_ERROR, STORAGE_ERROR_CANCELLED);
@@ -158,14 +161,24 @@ domain_ancestor (const Verification *verification, guint64 parent, const char *d
   return found;
 }
 
+static guint64
+domain_generation (const Verification *verification)
+{
+  g_mutex_lock (&verification->pool->lock);
+  guint64 generation = verification->domain->generation;
+  g_mutex_unlock (&verification->pool->lock);
+  return generation;
+}
+
 /* More than is needed where images have been consolidated, never less. */
 static bool
-verify_ancestors (const Verification *verification, const ManifestDisk *disk, bool *changed, GError **error)
+verify_ancestors (const Verification *verification, guint64 number, const ManifestDisk *disk, bool *changed,
+                  GError **error)
 {
-  guint64 parent = disk->parent;
+  guint64 parent = disk->parent, generation = domain_generation (verification);
   while (parent != 0) {
     guint64 grandparent = 0, ancestor = domain_ancestor (verification, parent, disk->target, &grandparent);
-    if (ancestor == 0)
+    if (ancestor == 0 || pool_verified_has_chain (verification->verified, ancestor, disk->target, generation))
       break;
     g_autoptr (GError) failure = NULL;
     if (!verify_image (verification, ancestor, disk->target, &failure)) {
@@ -177,6 +190,7 @@ verify_ancestors (const Verification *verification, const ManifestDisk *disk, bo
     }
     parent = grandparent;
   }
+  pool_verified_add_chain (verification->verified, number, disk->target, generation);
   return true;
 }
 
@@ -189,7 +203,7 @@ verify_disk (const Verification *verification, guint64 number, const ManifestDis
     g_autoptr (GError) failure = NULL;
     if (!verify_image (verification, number, disk->target, error))
       return false;
-    if (!deep || verify_ancestors (verification, disk, &changed, &failure))
+    if (!deep || verify_ancestors (verification, number, disk, &changed, &failure))
       return true;
     if (changed && attempt < ATTEMPTS_MAX)
       continue;
@@ -221,16 +235,15 @@ verify_snapshot (const Verification *verification, const Manifest *manifest, boo
 }
 
 bool
-pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, StorageProgress progress,
-             void *opaque, GCancellable *cancellable, GError **error)
+pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, PoolVerified *verified,
+             GCancellable *cancellable, GError **error)
 {
   GError *cause = NULL;
   PoolDomain *domain = pool_domain_find (pool, domain_uuid, error);
   if (domain == NULL)
     return false;
-  Verification verification = {
-    .pool = pool, .domain = domain, .progress = progress, .opaque = opaque, .cancellable = cancellable
-  };
+  Verification verification
+      = { .pool = pool, .domain = domain, .verified = verified, .cancellable = cancellable };
   PoolEntry *entry = domain_entry_ref (&verification, number);
   if (entry == NULL) {
     g_set_error (error, POOL_ERROR, POOL_ERROR_NOT_FOUND, "domain %s has no snapshot %" G_GUINT64_FORMAT,

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "manifest.h"
+#include "pool-verified.h"
 #include "retention.h"
 #include "storage.h"
 
@@ -192,8 +193,9 @@ bool pool_make_room (Pool *pool, const char *domain_uuid, guint64 *removed, GCan
 /* The storage said so when it was last asked (by the above, and for each new snapshot). */
 bool pool_is_filling (Pool *pool);
 /* Checks one snapshot (images, manifest, its place in the history); the error names the file.  deep: its
- * parents' images too, that is all that is needed to restore it.  [slow] */
-bool pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, StorageProgress progress,
-                  void *opaque, GCancellable *cancellable, GError **error);
+ * parents' images too, that is all that is needed to restore it.  verified: of this domain; what is in it is
+ * not read again, and what is good is added; NULL: for this snapshot alone.  [slow] */
+bool pool_verify (Pool *pool, const char *domain_uuid, guint64 number, bool deep, PoolVerified *verified,
+                  GCancellable *cancellable, GError **error);
 /* Checks the hash chain of a domain's history. */
 bool pool_verify_history (Pool *pool, const char *domain_uuid, GError **error);

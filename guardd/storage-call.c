@@ -60,8 +60,6 @@ call_progress (void *opaque, uint64_t done, uint64_t total)
 {
   StorageCall *call = opaque;
   storage_call_heard (call);
-  if (call->progress != NULL)
-    call->progress (done, total, call->opaque);
   return g_cancellable_is_cancelled (call->cancellable);
 }
 

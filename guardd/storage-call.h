@@ -21,8 +21,6 @@ struct StorageCall {
   struct guardd_call call; /* what the plugin gets */
   GError **error;
   bool told;
-  StorageProgress progress;
-  void *opaque;
   GCancellable *cancellable;
   const char *operation; /* static */
   /* the list */

@@ -248,12 +248,10 @@ storage_image_diff (StorageReader *from, StorageReader *to,
 
 bool
 storage_image_verify (Storage *storage, const char *directory, const char *disk, const guint8 *index_hash,
-                      StorageProgress progress, void *opaque, GCancellable *cancellable, GError **error)
+                      GCancellable *cancellable, GError **error)
 {
   StorageCall call;
   storage_call_begin (&call, &storage->calls, "image_verify", directory, error);
-  call.progress = progress;
-  call.opaque = opaque;
   call.cancellable = cancellable;
   return storage_call_end (
       &call, directory,

@@ -21,9 +21,6 @@ typedef struct Storage Storage;             /* one instance on one pool; thread-
 typedef struct StorageWriter StorageWriter; /* one image being written */
 typedef struct StorageReader StorageReader; /* one image being read */
 
-/* Called from long operations; total may be 0 (unknown).  May be NULL. */
-typedef void (*StorageProgress) (guint64 done, guint64 total, void *opaque);
-
 /* Loads <plugin_dir>/storage-<name>.so (RTLD_NOW | RTLD_LOCAL) once per process and opens `path`. */
 Storage *storage_open (const char *plugin_dir, const char *name, const char *path,
                        const struct guardd_param *params, size_t n_params, GError **error);
@@ -56,8 +53,7 @@ bool storage_image_diff (StorageReader *from, StorageReader *to,
                          int (*each) (void *opaque, const struct guardd_block *block), void *opaque,
                          GError **error);
 bool storage_image_verify (Storage *storage, const char *directory, const char *disk,
-                           const guint8 *index_hash, StorageProgress progress, void *opaque,
-                           GCancellable *cancellable, GError **error);
+                           const guint8 *index_hash, GCancellable *cancellable, GError **error);
 
 /* elsewhere: false where content lies in the pool's filesystem; then nothing is said of it. */
 bool storage_space (Storage *storage, struct guardd_space *space, bool *elsewhere, GError **error);

@@ -91,7 +91,7 @@ static bool
 verify (Pool *pool, guint64 number, int fill, GError **error)
 {
   guint8 byte = 0;
-  if (!pool_verify (pool, DOMAIN, number, true, NULL, NULL, NULL, error))
+  if (!pool_verify (pool, DOMAIN, number, true, NULL, NULL, error))
     return false;
   g_autoptr (StorageReader) reader = pool_image_open (pool, DOMAIN, number, "vda", error);
   if (reader == NULL || !storage_image_read (reader, 5, &byte, 1, error))

@@ -368,7 +368,7 @@ test_lost_history_is_reported_and_a_scan_adopts (Fixture *fixture, const void *d
   g_assert_cmpuint (fixture_problems (fixture), ==, 0);
   for (guint64 n = 1; n <= 3; n++)
     fixture_check_content (fixture, n);
-  pool_verify (fixture->pool, DOMAIN, 3, true, NULL, NULL, NULL, &error);
+  pool_verify (fixture->pool, DOMAIN, 3, true, NULL, NULL, &error);
   g_assert_no_error (error);
   g_autoptr (GBytes) xml = pool_snapshot_file (fixture->pool, DOMAIN, 3, "domain.xml", NULL);
   g_assert_nonnull (xml);
@@ -514,7 +514,7 @@ test_rot_anywhere_never_crashes (Fixture *fixture, const void *data)
     fixture_open (fixture);
     bool said = fixture_problems (fixture) > 0;
     for (guint64 n = 1; n <= 3; n++)
-      said |= !pool_verify (fixture->pool, DOMAIN, n, false, NULL, NULL, NULL, NULL);
+      said |= !pool_verify (fixture->pool, DOMAIN, n, false, NULL, NULL, NULL);
     g_assert_true (said);
     g_autoptr (GPtrArray) listed = pool_snapshots (fixture->pool, DOMAIN);
     for (guint k = 0; k < listed->len; k++)

@@ -469,7 +469,7 @@ test_reader_opened_before_a_removal_stays_valid (Fixture *fixture, const void *d
 static bool
 verify (const Fixture *fixture, guint64 number, GError **error)
 {
-  return pool_verify (fixture->pool, DOMAIN, number, true, NULL, NULL, NULL, error);
+  return pool_verify (fixture->pool, DOMAIN, number, true, NULL, NULL, error);
 }
 
 static void
@@ -543,6 +543,43 @@ test_verify_names_an_image_that_was_exchanged (Fixture *fixture, const void *dat
     fixture_put (fixture, mine, text, length);
   }
   g_assert_cmpuint (images, >, 0);
+}
+
+static bool
+verify_on (const Fixture *fixture, PoolVerified *verified, guint64 number)
+{
+  return pool_verify (fixture->pool, DOMAIN, number, true, verified, NULL, NULL);
+}
+
+/* A thousand snapshots would else be read half a million times. */
+static void
+test_verify_reads_what_many_stand_on_once (Fixture *fixture, const void *data)
+{
+  gsize length = 0;
+  fixture_take_many (fixture, 4);
+  g_autoptr (PoolVerified) verified = pool_verified_new ();
+  g_assert_true (verify_on (fixture, verified, 2));
+  g_autofree char *text = fixture_get (fixture, "00000002/vda.idx", &length);
+  text[length / 2] ^= 1;
+  fixture_put (fixture, "00000002/vda.idx", text, length);
+  g_assert_true (verify_on (fixture, verified, 3));
+  g_assert_true (verify_on (fixture, verified, 4));
+  g_assert_false (verify_on (fixture, NULL, 4));
+}
+
+static void
+test_verify_reads_again_what_maintenance_has_put_there (Fixture *fixture, const void *data)
+{
+  gsize length = 0;
+  fixture_take_many (fixture, 4);
+  g_autoptr (PoolVerified) verified = pool_verified_new ();
+  for (guint64 number = 1; number <= 3; number++)
+    g_assert_true (verify_on (fixture, verified, number));
+  fixture_delete (fixture, 2); /* into 3 */
+  g_autofree char *text = fixture_get (fixture, "00000003/vda.idx", &length);
+  text[length / 2] ^= 1;
+  fixture_put (fixture, "00000003/vda.idx", text, length);
+  g_assert_false (verify_on (fixture, verified, 4));
 }
 
 /* --- many threads --- */
@@ -661,6 +698,8 @@ main (int argc, char **argv)
   ADD (verify_passes_after_maintenance);
   ADD (verify_names_a_file_that_was_edited);
   ADD (verify_names_an_image_that_was_exchanged);
+  ADD (verify_reads_what_many_stand_on_once);
+  ADD (verify_reads_again_what_maintenance_has_put_there);
   ADD (captures_readers_and_pruning_at_once);
   ADD (info_adds_up);
   return g_test_run ();
