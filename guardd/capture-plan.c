@@ -73,20 +73,12 @@ capture_plan_find_device (GPtrArray *disks, const DomainDisk *disk)
 
 /* The newest snapshot that has this disk with a size the new image can stand on (it must not shrink). */
 guint64
-capture_plan_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size)
+capture_plan_parent (const CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size)
 {
-  g_autoptr (GPtrArray) all = pool_snapshots (plan->request->pool, plan->request->domain->uuid);
+  const CaptureRequest *request = plan->request;
+  guint64 number = pool_latest_with (request->pool, request->domain->uuid, target, parent_size);
 
-  for (guint i = all->len; i > 0; i--) {
-    const Manifest *manifest = ((Snapshot *)g_ptr_array_index (all, i - 1))->manifest;
-    const ManifestDisk *disk = manifest_find_disk (manifest, target);
-
-    if (disk) {
-      *parent_size = disk->size;
-      return disk->size <= size ? manifest->number : 0;
-    }
-  }
-  return 0;
+  return number && *parent_size <= size ? number : 0;
 }
 
 /* What speaks against anything but reading all of it, whatever the engine knows. */

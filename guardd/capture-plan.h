@@ -71,7 +71,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CapturePlan, capture_plan_free)
 const QmpDisk *capture_plan_find_device (GPtrArray *disks, const DomainDisk *disk);
 
 /* On which snapshot an image of `size` bytes can stand, 0: on none; *parent_size: of that disk there. */
-guint64 capture_plan_parent (CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size);
+guint64 capture_plan_parent (const CapturePlan *plan, const char *target, guint64 size, guint64 *parent_size);
 /* Decides on what an image of disk->size bytes stands; full_reason is set as far as the pool tells. */
 void capture_plan_stand (CapturePlan *plan, PlanDisk *disk);
 /* Decides on what an image of `size` bytes stands and whether the bitmap can be used. */

@@ -88,8 +88,7 @@ guest_state_name (const Daemon *daemon, const Guest *guest)
 guint64
 guest_snapshots (const Guest *guest)
 {
-  g_autoptr (GPtrArray) all = guest->pool ? pool_snapshots (guest->pool, guest->uuid) : NULL;
-  return all ? all->len : 0;
+  return guest->pool ? pool_count (guest->pool, guest->uuid) : 0;
 }
 
 /* --- policy --- */

@@ -83,6 +83,16 @@ pool_snapshots (Pool *pool, const char *domain_uuid)
   return snapshots;
 }
 
+guint
+pool_count (Pool *pool, const char *domain_uuid)
+{
+  g_mutex_lock (&pool->lock);
+  const PoolDomain *domain = g_hash_table_lookup (pool->domains, domain_uuid);
+  guint count = domain ? domain->entries->len : 0;
+  g_mutex_unlock (&pool->lock);
+  return count;
+}
+
 Snapshot *
 pool_latest (Pool *pool, const char *domain_uuid)
 {
@@ -93,6 +103,24 @@ pool_latest (Pool *pool, const char *domain_uuid)
     latest = snapshot_copy (entry_at (domain->entries, domain->entries->len - 1));
   g_mutex_unlock (&pool->lock);
   return latest;
+}
+
+guint64
+pool_latest_with (Pool *pool, const char *domain_uuid, const char *disk, guint64 *size)
+{
+  guint64 number = 0;
+  g_mutex_lock (&pool->lock);
+  const PoolDomain *domain = g_hash_table_lookup (pool->domains, domain_uuid);
+  for (guint i = domain ? domain->entries->len : 0; i > 0 && number == 0; i--) {
+    const Manifest *manifest = entry_at (domain->entries, i - 1)->manifest;
+    const ManifestDisk *with = manifest_find_disk (manifest, disk);
+    if (with != NULL) {
+      number = manifest->number;
+      *size = with->size;
+    }
+  }
+  g_mutex_unlock (&pool->lock);
+  return number;
 }
 
 /* --- resolving --- */

@@ -87,8 +87,12 @@ char **pool_domains (Pool *pool);
 char *pool_find_domain (Pool *pool, const char *name_or_uuid);
 /* Copies, oldest first; empty for an unknown domain.  Elements: Snapshot. */
 GPtrArray *pool_snapshots (Pool *pool, const char *domain_uuid);
+/* How many of them there are. */
+guint pool_count (Pool *pool, const char *domain_uuid);
 /* What was the newest; NULL: none. */
 Snapshot *pool_latest (Pool *pool, const char *domain_uuid);
+/* The number of the newest that has this disk, and its size in bytes there; 0: none has. */
+guint64 pool_latest_with (Pool *pool, const char *domain_uuid, const char *disk, guint64 *size);
 /* A snapshot by number, "latest", "last-good" (the newest that was judged ok or info;
  * while none is, the newest that is not evidence and does not come after one judged warn or critical), an ISO
  * 8601 time (the newest not later), or an age ("-15min": the newest at least that old).  now_us: for ages. */

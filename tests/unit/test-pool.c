@@ -67,9 +67,28 @@ test_committed_snapshots_are_listed_in_order (Fixture *fixture, const void *data
     g_assert_cmpuint (((Snapshot *)snapshots->pdata[i])->manifest->number, ==, i + 1);
   g_autoptr (Snapshot) latest = pool_latest (fixture->pool, DOMAIN);
   g_assert_cmpuint (latest->manifest->number, ==, 3);
+  g_assert_cmpuint (pool_count (fixture->pool, DOMAIN), ==, 3);
+  g_assert_cmpuint (pool_count (fixture->pool, "unknown"), ==, 0);
   g_auto (GStrv) domains = pool_domains (fixture->pool);
   g_assert_cmpuint (g_strv_length (domains), ==, 1);
   g_assert_cmpstr (domains[0], ==, DOMAIN);
+}
+
+static void
+test_newest_with_a_disk_need_not_be_the_newest (Fixture *fixture, const void *data)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 size = 0;
+  fixture_take_many (fixture, 2);
+  PoolDraft *draft = fixture_draft (fixture);
+  g_autoptr (Manifest) manifest = fixture_manifest (3, 0);
+  draft_add_disk (draft, manifest, "vdb", 0, 0, 1);
+  pool_draft_commit (draft, manifest, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (pool_latest_with (fixture->pool, DOMAIN, "vda", &size), ==, 2);
+  g_assert_cmpuint (size, ==, DISK_SIZE);
+  g_assert_cmpuint (pool_latest_with (fixture->pool, DOMAIN, "vdb", &size), ==, 3);
+  g_assert_cmpuint (pool_latest_with (fixture->pool, DOMAIN, "vdc", &size), ==, 0);
 }
 
 static void
@@ -673,6 +692,7 @@ main (int argc, char **argv)
   ADD (open_names_a_damaged_identity);
   ADD (open_says_how_to_make_a_pool);
   ADD (committed_snapshots_are_listed_in_order);
+  ADD (newest_with_a_disk_need_not_be_the_newest);
   ADD (snapshots_survive_reopening);
   ADD (open_draft_is_not_listed);
   ADD (number_is_never_reused);
