@@ -224,9 +224,10 @@ verify_choose (ControlCall *call, Guest *guest, VerifyData *data)
       g_array_append_val (data->numbers, snapshot->manifest->number);
     return snapshot != NULL;
   }
-  g_autoptr (GPtrArray) all = guest->pool ? pool_snapshots (guest->pool, guest->uuid) : NULL;
-  for (guint i = 0; all && i < all->len; i++)
-    g_array_append_val (data->numbers, ((const Snapshot *)all->pdata[i])->manifest->number);
+  if (guest->pool) {
+    g_array_unref (data->numbers);
+    data->numbers = pool_numbers (guest->pool, guest->uuid);
+  }
   if (data->numbers->len == 0)
     control_call_fail (call, "NotFound", "%s has no snapshot", guest->name);
   return data->numbers->len > 0;

@@ -213,15 +213,17 @@ prune_free (gpointer data)
   g_free (prune);
 }
 
-static GHashTable *
-prune_numbers (const Prune *prune)
+/* Both ascend. */
+static void
+note_removed (Prune *prune, const GArray *before, const GArray *after)
 {
-  GHashTable *numbers = g_hash_table_new_full (g_int64_hash, g_int64_equal, g_free, NULL);
-  g_autoptr (GPtrArray) all = pool_snapshots (prune->pool, prune->uuid);
-  for (guint i = 0; i < all->len; i++)
-    g_hash_table_add (numbers,
-                      g_memdup2 (&((const Snapshot *)all->pdata[i])->manifest->number, sizeof (guint64)));
-  return numbers;
+  for (guint i = 0, left = 0; i < before->len; i++) {
+    guint64 number = g_array_index (before, guint64, i);
+    while (left < after->len && g_array_index (after, guint64, left) < number)
+      left++;
+    if (left == after->len || g_array_index (after, guint64, left) != number)
+      g_array_append_val (prune->removed, number);
+  }
 }
 
 static bool
@@ -230,7 +232,7 @@ prune_one (Prune *prune, GCancellable *cancellable, GError **error)
   guint64 removed = 0;
   if (prune->keep == NULL)
     return pool_delete (prune->pool, prune->uuid, NULL, 0, false, cancellable, error);
-  g_autoptr (GHashTable) before = prune_numbers (prune);
+  g_autoptr (GArray) before = pool_numbers (prune->pool, prune->uuid);
   if (!pool_prune (prune->pool, prune->uuid, prune->keep, g_get_real_time (), &removed, cancellable, error))
     return false;
   if (!pool_make_room (prune->pool, prune->uuid, &removed, cancellable, error))
@@ -240,13 +242,8 @@ prune_one (Prune *prune, GCancellable *cancellable, GError **error)
                " of its oldest snapshots were removed before their time",
                prune->name, pool_name (prune->pool), removed);
   prune->filling = pool_is_filling (prune->pool);
-  g_autoptr (GHashTable) after = prune_numbers (prune);
-  GHashTableIter iter;
-  const guint64 *number;
-  g_hash_table_iter_init (&iter, before);
-  while (g_hash_table_iter_next (&iter, (gpointer *)&number, NULL))
-    if (!g_hash_table_contains (after, number))
-      g_array_append_val (prune->removed, *number);
+  g_autoptr (GArray) after = pool_numbers (prune->pool, prune->uuid);
+  note_removed (prune, before, after);
   return true;
 }
 

@@ -83,6 +83,18 @@ pool_snapshots (Pool *pool, const char *domain_uuid)
   return snapshots;
 }
 
+GArray *
+pool_numbers (Pool *pool, const char *domain_uuid)
+{
+  GArray *numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
+  g_mutex_lock (&pool->lock);
+  const PoolDomain *domain = g_hash_table_lookup (pool->domains, domain_uuid);
+  for (guint i = 0; domain && i < domain->entries->len; i++)
+    g_array_append_val (numbers, entry_at (domain->entries, i)->manifest->number);
+  g_mutex_unlock (&pool->lock);
+  return numbers;
+}
+
 guint
 pool_count (Pool *pool, const char *domain_uuid)
 {

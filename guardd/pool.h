@@ -87,7 +87,8 @@ char **pool_domains (Pool *pool);
 char *pool_find_domain (Pool *pool, const char *name_or_uuid);
 /* Copies, oldest first; empty for an unknown domain.  Elements: Snapshot. */
 GPtrArray *pool_snapshots (Pool *pool, const char *domain_uuid);
-/* How many of them there are. */
+/* Their numbers (guint64), oldest first, and how many there are. */
+GArray *pool_numbers (Pool *pool, const char *domain_uuid);
 guint pool_count (Pool *pool, const char *domain_uuid);
 /* What was the newest; NULL: none. */
 Snapshot *pool_latest (Pool *pool, const char *domain_uuid);

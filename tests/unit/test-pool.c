@@ -69,6 +69,9 @@ test_committed_snapshots_are_listed_in_order (Fixture *fixture, const void *data
   g_assert_cmpuint (latest->manifest->number, ==, 3);
   g_assert_cmpuint (pool_count (fixture->pool, DOMAIN), ==, 3);
   g_assert_cmpuint (pool_count (fixture->pool, "unknown"), ==, 0);
+  g_autoptr (GArray) numbers = pool_numbers (fixture->pool, DOMAIN);
+  g_assert_cmpuint (numbers->len, ==, 3);
+  g_assert_cmpuint (g_array_index (numbers, guint64, 2), ==, 3);
   g_auto (GStrv) domains = pool_domains (fixture->pool);
   g_assert_cmpuint (g_strv_length (domains), ==, 1);
   g_assert_cmpstr (domains[0], ==, DOMAIN);
