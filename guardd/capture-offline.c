@@ -106,9 +106,11 @@ pull_disks (const CapturePlan *plan, GError **error)
     if (server == NULL)
       return false;
     bool ok = pull_image (plan, disk, socket, error);
-    g_autofree char *words = ok ? NULL : nbd_server_words (server);
-    nbd_server_stop (server, NULL); /* its data is here, or the error is already said */
-    if (!ok) {
+    if (ok)
+      nbd_server_stop (server, NULL); /* its data is here, ignoring */
+    else {
+      g_autofree char *words = nbd_server_words (server);
+      nbd_server_abort (server);
       g_prefix_error (error, "disk %s of %s: ", disk->disk->target, request->domain->name);
       if (strcmp (words, "no message") != 0)
         g_prefix_error (error, "qemu-nbd: %s: ", words);

@@ -199,31 +199,58 @@ nbd_server_words (NbdServer *server)
   return text[0] ? g_utf8_make_valid (text, -1) : g_strdup ("no message");
 }
 
-bool
-nbd_server_stop (NbdServer *server, GError **error)
+/* The process's status; *killed: it did not end by itself. */
+static int
+wait_for_end (const NbdServer *server, bool *killed)
 {
   gint64 deadline = g_get_monotonic_time () + STOP_DEADLINE_US;
   int status = 0;
-  bool killed = false, ok;
 
+  *killed = false;
   /* its stderr closes when it exits: wait for that rather than poll the pid */
   while (waitpid (server->pid, &status, WNOHANG) == 0) {
     struct pollfd fd = { .fd = server->words, .events = 0 };
 
-    if (!killed && g_get_monotonic_time () > deadline) {
+    if (!*killed && g_get_monotonic_time () > deadline) {
       kill (server->pid, SIGKILL);
-      killed = true;
+      *killed = true;
     }
     poll (&fd, 1, 20);
   }
-  ok = WIFEXITED (status) && WEXITSTATUS (status) == 0;
+  return status;
+}
+
+static void
+server_free (NbdServer *server)
+{
+  close (server->words);
+  g_free (server);
+}
+
+bool
+nbd_server_stop (NbdServer *server, GError **error)
+{
+  bool killed;
+  int status = wait_for_end (server, &killed);
+  bool ok = WIFEXITED (status) && WEXITSTATUS (status) == 0;
+
   if (!ok) {
     g_autofree char *words = nbd_server_words (server);
 
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "qemu-nbd %s: %s",
                  killed ? "did not end and was killed" : "failed", words);
   }
-  close (server->words);
-  g_free (server);
+  server_free (server);
   return ok;
+}
+
+bool
+nbd_server_abort (NbdServer *server)
+{
+  bool killed;
+
+  kill (server->pid, SIGTERM);
+  wait_for_end (server, &killed);
+  server_free (server);
+  return !killed;
 }

@@ -30,5 +30,8 @@ NbdServer *nbd_server_start (const char *run_dir, const NbdImage *image, int *cl
 /* Ends it and waits: after a close of the client within 10 s it is killed.  error (may be NULL): it
  * exited with a failure; its last words are in the message.  Frees. */
 bool nbd_server_stop (NbdServer *server, GError **error);
+/* Where nothing that it has done counts: told to end first, since it waits for a client that went before they
+ * had come to terms.  False: it had to be killed all the same.  Frees. */
+bool nbd_server_abort (NbdServer *server);
 /* What it has said on stderr so far, for the message of a failed connection; g_free(). */
 char *nbd_server_words (NbdServer *server);

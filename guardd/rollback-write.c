@@ -174,7 +174,10 @@ rollback_write (const RollbackWrite *write, guint64 *written, GError **error)
   nbd_close (writer.nbd);
   g_free (writer.data);
   /* Its exit status counts: a write-back that failed at close is one that failed. */
-  ok = nbd_server_stop (server, ok ? error : NULL) && ok;
+  if (ok)
+    ok = nbd_server_stop (server, error);
+  else
+    nbd_server_abort (server);
   if (writer.error)
     g_propagate_error (error, writer.error);
   *written = writer.written;
